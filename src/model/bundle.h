@@ -1,0 +1,125 @@
+/* A bundle file in memory: manifest, features, graph and tensors, every offset, shape, count and name checked. */
+#ifndef LP_MODEL_BUNDLE_H
+#define LP_MODEL_BUNDLE_H
+
+#include "core/error.h"
+#include "core/span.h"
+#include "model/feature.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum lp_task { LP_TASK_BINARY, LP_TASK_MULTICLASS, LP_TASK_REGRESSION, LP_TASK_RANKING };
+enum lp_link { LP_LINK_IDENTITY, LP_LINK_SIGMOID, LP_LINK_SOFTMAX };
+enum lp_dtype { LP_DTYPE_F32, LP_DTYPE_F64, LP_DTYPE_I64, LP_DTYPE_I32, LP_DTYPE_U8 };
+enum lp_op_kind { LP_OP_DENSE, LP_OP_ACTIVATION };
+enum lp_activation {
+    LP_ACTIVATION_NONE,
+    LP_ACTIVATION_RELU,
+    LP_ACTIVATION_LEAKY_RELU, /* alpha */
+    LP_ACTIVATION_ELU,        /* alpha */
+    LP_ACTIVATION_TANH,
+    LP_ACTIVATION_SIGMOID,
+    LP_ACTIVATION_GELU,      /* erf form */
+    LP_ACTIVATION_GELU_TANH, /* tanh form */
+    LP_ACTIVATION_SILU,
+    LP_ACTIVATION_SOFTPLUS,
+};
+
+enum {
+    LP_BUNDLE_HEADER_MAX_BYTES = 100 * 1000 * 1000,
+    LP_BUNDLE_FEATURES_MAX = 16384,
+    LP_BUNDLE_COLUMNS_MAX = 1 << 20,
+    LP_BUNDLE_OPS_MAX = 4096,
+    LP_BUNDLE_TENSORS_MAX = 65536,
+    LP_BUNDLE_RANK_MAX = 8,
+    LP_BUNDLE_OUTPUTS_MAX = 65536,
+    LP_BUNDLE_GOLDEN_MAX = 10000,
+    LP_BUNDLE_INLINE_MAX = 1000, /* longer arrays are tensors */
+    LP_NAME_MAX_BYTES = 255,
+    LP_SHA256_BYTES = 32,
+};
+
+struct lp_tensor {
+    const char *name;
+    enum lp_dtype dtype;
+    uint32_t rank;
+    uint64_t dims[LP_BUNDLE_RANK_MAX];
+    uint64_t count;   /* elements */
+    const void *data; /* owned by the bundle, 8-byte aligned, finite when floating */
+};
+
+/** One step of the graph. Values have names; "features" is the cleaned row, the last op's output is the margin. */
+struct lp_op {
+    enum lp_op_kind kind;
+    const char *input;  /* value name */
+    const char *output; /* value name */
+    /* dense: output = input * weight + bias; weight is [in][out] float32 */
+    const struct lp_tensor *weight;
+    const struct lp_tensor *bias;  /* [out], or NULL */
+    enum lp_activation activation; /* activation: its kind; dense: fused after the bias, usually NONE */
+    double alpha;
+    uint32_t in_width, out_width;
+};
+
+/** One golden record and what it must score. */
+struct lp_golden_row {
+    const char *record;   /* one JSON object, as `score` reads it */
+    const double *margin; /* [output_count] */
+    const double *score;  /* [output_count] */
+};
+
+/** Everything a bundle says. Immutable after load; any thread may read. */
+struct lp_bundle {
+    const char *name, *version, *created;
+    enum lp_task task;
+    uint32_t label_count;
+    const char *const *labels; /* may be 0 */
+
+    uint32_t feature_count;
+    const struct lp_feature *features;
+    uint32_t column_count; /* width of the cleaned row */
+
+    uint32_t op_count;
+    const struct lp_op *ops;
+    uint32_t output_count; /* width of the margin */
+    enum lp_link link;
+    double threshold; /* binary: label 1 from this score on; NaN: 0.5 */
+    struct lp_baseline
+        score_baseline; /* of the score (class 1 of binary, the value of regression); bin_count 0: none */
+
+    const char *golden_source; /* "none" without rows */
+    double golden_rtol, golden_atol;
+    uint32_t golden_count;
+    const struct lp_golden_row *golden;
+
+    uint32_t tensor_count;
+    const struct lp_tensor *tensors;
+
+    unsigned char sha256[LP_SHA256_BYTES];
+    uint64_t file_bytes;
+    const char *manifest_json;         /* the manifest's text, for `inspect --json` */
+    struct lp_bundle_storage *storage; /* private to model/ */
+};
+
+/**
+ * Read and verify a bundle file.
+ *
+ * @param path      borrowed
+ * @param max_bytes larger files are refused before anything is read (LP_E_LIMIT)
+ * @return LP_OK and an owned bundle; LP_E_IO/LP_E_NOT_FOUND (file), LP_E_INVALID (format), LP_E_LIMIT, LP_E_MISMATCH
+ *         (shapes), LP_E_UNSUPPORTED (op, kind, dtype), LP_E_MEMORY
+ * Reads the whole file into memory; the SHA-256 is of the bytes that were parsed.
+ */
+LP_MUST_USE enum lp_code lp_bundle_load(const char *path, uint64_t max_bytes, struct lp_bundle **ret_bundle,
+                                        struct lp_error *err);
+
+/** As lp_bundle_load, from memory (copied). */
+LP_MUST_USE enum lp_code lp_bundle_parse(struct lp_span bytes, struct lp_bundle **ret_bundle, struct lp_error *err);
+
+void lp_bundle_free(struct lp_bundle *bundle);
+
+/** A tensor by name, or NULL. */
+const struct lp_tensor *lp_bundle_tensor(const struct lp_bundle *bundle, const char *name);
+
+#endif
