@@ -26,6 +26,26 @@ struct lp_want {
 };
 
 /**
+ * Give each want its slot: numbers and texts count up separately, in order, so that wants appended to a list do not
+ * move those before them.
+ */
+static inline void lp_want_assign_slots(struct lp_want *wants, uint32_t want_count, uint32_t *ret_number_count,
+                                        uint32_t *ret_text_count)
+{
+    uint32_t numbers = 0, texts = 0;
+    for (uint32_t i = 0; i < want_count; i++) {
+        if (wants[i].type == LP_WANT_TEXT) {
+            wants[i].slot = texts++;
+        } else {
+            wants[i].slot = numbers;
+            numbers += wants[i].width;
+        }
+    }
+    *ret_number_count = numbers;
+    *ret_text_count = texts;
+}
+
+/**
  * One record as decode leaves it and clean takes it; caller's storage, written whole by each decode.
  * Texts point into the record's bytes or into `scratch`, valid until the next decode with the same storage.
  * Numbers, booleans and enum symbols wanted as text become their canonical text: 42, -1.5 (shortest), true, RED.
