@@ -1,0 +1,42 @@
+/* Settings for librdkafka clients: passed through unchanged, save those that lepton owns. */
+#ifndef LP_KAFKA_CONF_H
+#define LP_KAFKA_CONF_H
+
+#include "core/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** One kafka.*, kafka.consumer.* or kafka.producer.* setting, prefix cut. */
+struct lp_kafka_setting {
+    const char *key;
+    const char *value;
+    enum { LP_KAFKA_BOTH, LP_KAFKA_CONSUMER, LP_KAFKA_PRODUCER } client;
+};
+
+struct lp_kafka_conf {
+    const struct lp_kafka_setting *settings; /* borrowed, must hold bootstrap.servers */
+    uint32_t setting_count;
+    bool exactly_once;
+    uint32_t commit_interval_ms;
+    size_t fetch_queue_bytes; /* per lane: queued.max.messages.kbytes unless set */
+};
+
+/**
+ * Is `key` one that lepton owns (enable.auto.commit, enable.idempotence, acks, transactional.id, ...)?
+ * Returns the lepton key to use instead ("delivery", "group.id", ...), or NULL when the key passes.
+ */
+const char *lp_kafka_conf_owned(const char *key);
+
+/** Try every setting on a scratch rd_kafka_conf: LP_E_INVALID with err->field for the first that librdkafka refuses. */
+LP_MUST_USE enum lp_code lp_kafka_conf_check(const struct lp_kafka_conf *conf, struct lp_error *err);
+
+/** Version of the linked librdkafka as text and number (0x020002ff). */
+const char *lp_kafka_version_text(void);
+int lp_kafka_version(void);
+
+/** "cooperative-sticky" from librdkafka 2.10, "range" below (see FACTS in the code), unless the settings name one. */
+const char *lp_kafka_assignor(const struct lp_kafka_conf *conf);
+
+#endif

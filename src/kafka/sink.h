@@ -1,0 +1,84 @@
+/* One lane's idempotent producer. Lane thread only unless said. */
+#ifndef LP_KAFKA_SINK_H
+#define LP_KAFKA_SINK_H
+
+#include "core/error.h"
+#include "core/span.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct lp_kafka_conf;
+struct lp_sink;
+struct lp_sink_topic;
+struct lp_headers;
+
+/** The fate of a message that was sent with a ticket; called from lp_sink_poll/flush. `err` NULL: acknowledged. */
+typedef void lp_sink_report(void *context, uint64_t ticket, const struct lp_error *err);
+
+struct lp_sink_options {
+    const struct lp_kafka_conf *conf; /* borrowed */
+    const char *client_id;
+    uint32_t queue_max; /* messages in the producer's queue; the caller keeps fewer in flight */
+    size_t queue_max_bytes;
+    lp_sink_report *report;
+    void *context;
+};
+
+LP_MUST_USE enum lp_code lp_sink_new(const struct lp_sink_options *options, struct lp_sink **ret_sink,
+                                     struct lp_error *err);
+/** Waits for nothing: flush first. Bounded by a watchdog. */
+void lp_sink_free(struct lp_sink *sink);
+
+/** A topic handle, cached by name, owned by the sink. */
+LP_MUST_USE enum lp_code lp_sink_topic(struct lp_sink *sink, const char *name, struct lp_sink_topic **ret_topic,
+                                       struct lp_error *err);
+
+struct lp_sink_message {
+    struct lp_sink_topic *topic;
+    int32_t partition;          /* LP_SINK_PARTITION_BY_KEY: Java's murmur2 of the key (random without one) */
+    struct lp_span key, value;  /* borrowed, copied; data NULL: null */
+    int64_t timestamp_ms;       /* 0: now */
+    struct lp_headers *headers; /* taken on success, NULL: none */
+    uint64_t ticket;            /* 0: no report wanted */
+};
+enum { LP_SINK_PARTITION_BY_KEY = -1 };
+
+/**
+ * Enqueue. @return LP_OK; LP_E_LIMIT/LP_RETRY: queue full, poll and try again; LP_E_LIMIT/LP_SKIP_RECORD: the message
+ * is too large for the topic; LP_FATAL: topic or partition unknown, not authorized, producer fatal
+ */
+LP_MUST_USE enum lp_code lp_sink_send(struct lp_sink *sink, const struct lp_sink_message *message,
+                                      struct lp_error *err);
+
+/** Serve delivery reports, waiting up to timeout_ms for the first. Returns how many. */
+int lp_sink_poll(struct lp_sink *sink, int timeout_ms);
+/** Wait until all is reported or timeout_ms passed (LP_E_TIMEOUT). */
+LP_MUST_USE enum lp_code lp_sink_flush(struct lp_sink *sink, int timeout_ms, struct lp_error *err);
+
+/** Drop what is queued or in flight and report it as failed (a revoke's deadline passed, shutdown). */
+void lp_sink_purge(struct lp_sink *sink);
+
+/** Has the producer failed for good? (idempotence lost, fenced). Copies the reason. Any thread. */
+bool lp_sink_fatal(struct lp_sink *sink, struct lp_error *err);
+
+/** Messages not yet reported. */
+uint32_t lp_sink_queued(struct lp_sink *sink);
+
+/* --- headers --- */
+
+/** The record's own headers, taken out of it (no copy), or NULL when it has none. */
+struct lp_headers *lp_headers_take(void *message);
+struct lp_headers *lp_headers_new(uint32_t expected_count);
+void lp_headers_free(struct lp_headers *headers);
+/** Append; value data NULL is a null value. False: out of memory. */
+bool lp_headers_add(struct lp_headers *headers, const char *name, struct lp_span value);
+/** Remove all of that name; true when there was one. */
+bool lp_headers_remove(struct lp_headers *headers, const char *name);
+/** Call fn for each. */
+void lp_headers_each(const struct lp_headers *headers,
+                     void (*fn)(void *context, const char *name, struct lp_span value), void *context);
+uint32_t lp_headers_count(const struct lp_headers *headers);
+
+#endif

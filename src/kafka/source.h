@@ -1,0 +1,103 @@
+/* One lane's consumer: group membership, rebalances, records. Owns an rd_kafka_t consumer; lane thread only. */
+#ifndef LP_KAFKA_SOURCE_H
+#define LP_KAFKA_SOURCE_H
+
+#include "core/error.h"
+#include "core/span.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lp_kafka_conf; /* kafka/conf.h */
+struct lp_source;
+struct lp_headers; /* a record's headers; opaque outside kafka/ */
+
+enum lp_input_start { LP_START_EARLIEST, LP_START_LATEST, LP_START_FAIL };
+
+struct lp_source_options {
+    const struct lp_kafka_conf *conf; /* borrowed */
+    const char *const *topics;        /* borrowed, [topic_count] */
+    uint32_t topic_count;
+    const char *group_id;
+    const char *group_instance_id; /* NULL: dynamic member */
+    const char *client_id;
+    enum lp_input_start start;
+    uint32_t partitions_max; /* owned at a time */
+    bool transactional;      /* exactly_once (not in this release): leave auto commit off, isolation read_committed */
+};
+
+/** A consumed record, borrowed for the callback only. */
+struct lp_source_record {
+    uint32_t slot; /* of the assigned partition: small integer, stable while assigned, < partitions_max */
+    uint32_t topic_index;
+    int32_t partition;
+    int64_t offset;
+    int64_t timestamp_ms;      /* -1: none */
+    struct lp_span key, value; /* data NULL: null */
+    void *message;             /* for lp_headers_take / lp_source_header */
+};
+
+enum lp_source_step {
+    LP_SOURCE_NEXT, /* taken: go on */
+    LP_SOURCE_STOP, /* taken, but take no more now (bounds reached) */
+    LP_SOURCE_HOLD, /* not taken: the partition pauses and this record comes again after lp_source_resume */
+};
+
+struct lp_source_callbacks {
+    void *context;
+    /** Each record, in order within its partition. */
+    enum lp_source_step (*record)(void *context, const struct lp_source_record *record);
+    /** A partition was assigned to `slot`; records from `offset` on. */
+    void (*assigned)(void *context, uint32_t slot, uint32_t topic_index, int32_t partition);
+    /**
+     * These slots go away. Finish or drop what is in flight for them and report, through lp_source_store, the offsets
+     * to commit; the source commits and unassigns after it returns. `lost`: the partitions are owned by others already.
+     */
+    void (*revoking)(void *context, const uint32_t *slots, uint32_t slot_count, bool lost);
+    /** After the commit: forget the slots. */
+    void (*revoked)(void *context, const uint32_t *slots, uint32_t slot_count);
+};
+
+struct lp_source_state {
+    bool joined;             /* has taken part in a rebalance (an empty assignment counts) */
+    uint32_t assigned_count; /* partitions */
+    uint64_t rebalances, lost_assignments, offset_resets, offset_gap_records, stale_records, commits, commit_failures;
+    uint64_t last_poll_ns; /* monotonic */
+    bool fatal;            /* the client cannot go on: err of lp_source_poll says why */
+};
+
+/** Creates the client and subscribes. Nothing is contacted yet. */
+LP_MUST_USE enum lp_code lp_source_new(const struct lp_source_options *options,
+                                       const struct lp_source_callbacks *callbacks, struct lp_source **ret_source,
+                                       struct lp_error *err);
+
+/**
+ * Serve group events, then hand over records that are there, waiting up to timeout_ms for the first.
+ * `records` false: serve only group events (backpressure: records stay in the client's bounded queue).
+ * @return LP_OK, also when nothing came; LP_FATAL action when the client cannot go on
+ */
+LP_MUST_USE enum lp_code lp_source_poll(struct lp_source *source, int timeout_ms, bool records, struct lp_error *err);
+
+/** Wake a poll that waits; any thread. */
+void lp_source_wake(struct lp_source *source);
+
+/** Records below `next_offset` of this slot are done. Monotonic per assignment; committed in the background. */
+void lp_source_store(struct lp_source *source, uint32_t slot, int64_t next_offset);
+
+/** Fetch a held partition again from the record that was not taken. */
+void lp_source_resume(struct lp_source *source, uint32_t slot);
+
+/** Value of a header of the record at hand (the last of that name), data NULL when absent. */
+struct lp_span lp_source_header(const struct lp_source_record *record, const char *name);
+
+/** Leave the group after a final commit, bounded by timeout_ms; calls revoking/revoked. */
+LP_MUST_USE enum lp_code lp_source_close(struct lp_source *source, int timeout_ms, struct lp_error *err);
+void lp_source_free(struct lp_source *source);
+
+/** Any thread. */
+void lp_source_get_state(const struct lp_source *source, struct lp_source_state *ret_state);
+
+/** Lag of an assigned slot from the client's cached watermarks, -1 when unknown. Lane thread. */
+int64_t lp_source_lag(struct lp_source *source, uint32_t slot, int64_t next_offset);
+
+#endif
