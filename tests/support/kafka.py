@@ -56,7 +56,7 @@ class Broker:
                 raise RuntimeError("formatting a broker's storage failed:\n" + child.log_tail())
         for index in range(nodes):
             self.start(index)
-        self.admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        self.admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
         wait_for(self._answers, 60, "Kafka %s on %s" % (self.version, self.bootstrap))
 
     def _log(self, index):
@@ -147,7 +147,7 @@ class Broker:
 
     def ends(self, topic):
         """{partition: end offset}."""
-        reader = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "ends"})
+        reader = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "ends", "log_level": 2})
         try:
             count = len(reader.list_topics(topic, timeout=10).topics[topic].partitions)
             return {p: reader.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in range(count)}
@@ -160,7 +160,7 @@ class Broker:
 
     def committed(self, group, topic):
         """{partition: committed offset}, -1 where nothing is committed."""
-        reader = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
+        reader = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group, "log_level": 2})
         try:
             count = len(reader.list_topics(topic, timeout=10).topics[topic].partitions)
             answer = reader.committed([TopicPartition(topic, p) for p in range(count)], timeout=10)
@@ -171,7 +171,7 @@ class Broker:
     # --- records ---
 
     def producer(self, **settings):
-        config = {"bootstrap.servers": self.bootstrap, "enable.idempotence": True, "linger.ms": 20,
+        config = {"bootstrap.servers": self.bootstrap, "enable.idempotence": True, "linger.ms": 20, "log_level": 2,
                   "queue.buffering.max.messages": 2000000, "queue.buffering.max.kbytes": 1048576,
                   "batch.num.messages": 20000}
         config.update({key.replace("_", "."): value for key, value in settings.items()})
@@ -208,7 +208,7 @@ class Broker:
 
         `start`: {partition: offset} to begin at. Waits for nothing that is not there yet.
         """
-        reader = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "read", "enable.auto.commit": False,
+        reader = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "read", "log_level": 2, "enable.auto.commit": False,
                            "auto.offset.reset": "earliest", "enable.partition.eof": True,
                            "isolation.level": "read_committed" if committed_only else "read_uncommitted",
                            "fetch.wait.max.ms": 20, "queued.max.messages.kbytes": 262144})
