@@ -53,4 +53,7 @@ uint32_t lp_decoder_text_count(const struct lp_decoder *decoder);
 LP_MUST_USE enum lp_code lp_decoder_run(struct lp_decoder *decoder, struct lp_span value, struct lp_span schema_id,
                                         struct lp_record *record, struct lp_error *err);
 
+/** Writer schema id (or fingerprint) of the last record offered, also of one whose schema is pending; 0: none. */
+uint64_t lp_decoder_schema_id(const struct lp_decoder *decoder);
+
 #endif
