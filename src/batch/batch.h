@@ -12,7 +12,7 @@
 /** What must survive from a record until its prediction is published. Spans point into the batch's arena. */
 struct lp_batch_record {
     uint32_t first_row, row_count; /* one row a record in this release; candidate lists give more */
-    uint32_t ledger_entry;         /* whose completion the prediction is */
+    uint64_t ticket;               /* of the ledger: whose completion the prediction is */
     int32_t topic_index;           /* of the source's topics */
     int32_t partition;
     int64_t offset;
@@ -34,8 +34,10 @@ struct lp_batch {
     uint64_t deadline_ns; /* monotonic; set by the first row */
 };
 
-/** All memory is taken here; arena_bytes bounds keys and values held (a record that does not fit closes the batch
- * first). */
+/**
+ * All memory is taken here; arena_bytes bounds keys and values held (a record that does not fit closes the batch
+ * first). Rows and observed values are zeroed and 64-byte aligned.
+ */
 LP_MUST_USE enum lp_code lp_batch_init(struct lp_batch *batch, uint32_t rows_max, uint32_t column_count,
                                        uint32_t feature_count, size_t arena_bytes, struct lp_error *err);
 void lp_batch_done(struct lp_batch *batch);
@@ -47,8 +49,11 @@ static inline double *lp_batch_next_row(struct lp_batch *batch)
 }
 
 /**
- * Close the row begun with lp_batch_next_row into a record. `record`'s spans are copied into the arena.
- * @return LP_OK; LP_E_LIMIT when the arena is full (batch unchanged: flush, then offer the record again)
+ * Close the row begun with lp_batch_next_row into a record. `record`'s spans are copied into the arena (key and value
+ * together take their bytes rounded up to 8); its first_row and row_count are set here.
+ * @param wait_ns the first record's now_ns + wait_ns is the batch's deadline
+ * @return LP_OK; LP_E_LIMIT with the batch unchanged: LP_RETRY when rows or arena are full (flush, then offer the
+ * record again), LP_SKIP_RECORD when the record would not fit an empty batch either Never allocates.
  */
 LP_MUST_USE enum lp_code lp_batch_append(struct lp_batch *batch, const struct lp_batch_record *record, uint64_t now_ns,
                                          uint64_t wait_ns, struct lp_error *err);

@@ -1,0 +1,87 @@
+#include "batch/batch.h"
+
+#include "core/checked.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROW_ALIGN_BYTES = 64 };
+
+/* Zeroed, so that a column nobody wrote is 0 and not whatever the heap held. */
+static void *take_array(size_t count, size_t element_bytes, size_t *ret_bytes)
+{
+    size_t bytes;
+    if (!lp_checked_mul(count, element_bytes, &bytes) || !lp_checked_add(bytes, ROW_ALIGN_BYTES, &bytes)) {
+        *ret_bytes = SIZE_MAX;
+        return NULL;
+    }
+    bytes &= ~(size_t)(ROW_ALIGN_BYTES - 1);
+    if (bytes == 0) bytes = ROW_ALIGN_BYTES;
+    *ret_bytes = bytes;
+    void *array = aligned_alloc(ROW_ALIGN_BYTES, bytes);
+    if (array != NULL) memset(array, 0, bytes);
+    return array;
+}
+
+enum lp_code lp_batch_init(struct lp_batch *batch, uint32_t rows_max, uint32_t column_count, uint32_t feature_count,
+                           size_t arena_bytes, struct lp_error *err)
+{
+    *batch = (struct lp_batch){.rows_max = rows_max, .column_count = column_count, .feature_count = feature_count};
+    if (rows_max == 0) return lp_fail(err, LP_E_INVALID, LP_FATAL, "batch: rows_max is 0: allow at least one row");
+    enum lp_code rc;
+    size_t bytes = 0;
+    LP_GUARD(lp_arena_init(&batch->arena, arena_bytes, err));
+    if ((batch->records = take_array(rows_max, sizeof *batch->records, &bytes)) == NULL ||
+        (batch->rows = take_array((size_t)rows_max * column_count, sizeof *batch->rows, &bytes)) == NULL ||
+        (batch->observed = take_array((size_t)rows_max * feature_count, sizeof *batch->observed, &bytes)) == NULL)
+        rc = lp_fail_memory(err, bytes);
+out:
+    if (rc != LP_OK) lp_batch_done(batch);
+    return rc;
+}
+
+void lp_batch_done(struct lp_batch *batch)
+{
+    free(batch->records);
+    free(batch->rows);
+    free(batch->observed);
+    lp_arena_done(&batch->arena);
+    *batch = (struct lp_batch){0};
+}
+
+static enum lp_code fail_full(const struct lp_batch *batch, size_t bytes, struct lp_error *err)
+{
+    if (batch->record_count > 0)
+        return lp_fail(err, LP_E_LIMIT, LP_RETRY, "batch: the arena is full: flush, then offer the record again");
+    return lp_fail(err, LP_E_LIMIT, LP_SKIP_RECORD,
+                   "batch: a record of %zu bytes does not fit an empty arena of %zu bytes: raise the arena", bytes,
+                   batch->arena.capacity);
+}
+
+enum lp_code lp_batch_append(struct lp_batch *batch, const struct lp_batch_record *record, uint64_t now_ns,
+                             uint64_t wait_ns, struct lp_error *err)
+{
+    if (batch->row_count >= batch->rows_max)
+        return lp_fail(err, LP_E_LIMIT, LP_RETRY, "batch: %u rows are full: flush, then offer the record again",
+                       batch->rows_max);
+    /* Key and value lie side by side: one step of the arena a record. An empty span still needs an address. */
+    size_t bytes = record->key.size + record->value.size;
+    unsigned char *copy = lp_arena_take(&batch->arena, bytes);
+    if (__builtin_expect(copy == NULL, 0)) return fail_full(batch, bytes, err);
+    struct lp_batch_record *to = &batch->records[batch->record_count];
+    *to = *record;
+    to->first_row = batch->row_count;
+    to->row_count = 1;
+    if (record->key.data != NULL) {
+        memcpy(copy, record->key.data, record->key.size);
+        to->key.data = copy;
+    }
+    if (record->value.data != NULL) {
+        memcpy(copy + record->key.size, record->value.data, record->value.size);
+        to->value.data = copy + record->key.size;
+    }
+    if (batch->row_count == 0) batch->deadline_ns = now_ns > UINT64_MAX - wait_ns ? UINT64_MAX : now_ns + wait_ns;
+    batch->record_count++;
+    batch->row_count++;
+    return LP_OK;
+}
