@@ -1,0 +1,118 @@
+#include "worker/kit.h"
+
+#include "worker/shared.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A record's key and value wait in the batch's arena: room for a batch of ordinary records, and for one of the largest.
+ */
+static size_t arena_bytes(const struct lp_config *config)
+{
+    size_t ordinary = (size_t)config->batch_max_rows * 4096, largest = (size_t)config->input_record_max_bytes * 2;
+    size_t bound = (size_t)64 << 20;
+    if (ordinary > bound) ordinary = bound;
+    return ordinary > largest ? ordinary : largest;
+}
+
+static enum lp_code new_decoder(struct lp_kit *kit, const struct lp_shared *shared, struct lp_error *err)
+{
+    const struct lp_config *config = shared->config;
+    const struct lp_model *model = kit->model;
+    kit->has_event_time = config->input_event_time != NULL;
+    uint32_t count = model->want_count + kit->has_event_time;
+    struct lp_want *wants = calloc(count + 1, sizeof *wants);
+    if (wants == NULL) return lp_fail_memory(err, count * sizeof *wants);
+    memcpy(wants, model->wants, model->want_count * sizeof *wants);
+    if (kit->has_event_time)
+        wants[model->want_count] =
+            (struct lp_want){.path = config->input_event_time, .type = LP_WANT_TIME_MS, .width = 1};
+    struct lp_decoder_options options = {
+        .format = (enum lp_input_format)config->input_format,
+        .schema_id_bytes = (uint32_t)config->input_schema_id_bytes,
+        .registry = shared->registry,
+        .writers = (const struct lp_avro_schema *const *)shared->writers,
+        .writer_count = shared->writer_count,
+        .reader = shared->reader,
+        .record_max_bytes = (size_t)config->input_record_max_bytes,
+        .plans_max = 256,
+    };
+    enum lp_code rc = lp_decoder_new(&options, wants, count, &kit->decoder, err);
+    kit->event_time_slot = wants[model->want_count].slot;
+    free(wants);
+    return rc;
+}
+
+static enum lp_code new_buffers(struct lp_kit *kit, const struct lp_shared *shared, struct lp_error *err)
+{
+    const struct lp_bundle *bundle = kit->model->bundle;
+    size_t rows = (size_t)shared->config->batch_max_rows, features = bundle->feature_count;
+    size_t numbers = lp_decoder_number_count(kit->decoder), texts = lp_decoder_text_count(kit->decoder);
+    kit->record.scratch_bytes = (size_t)shared->config->input_record_max_bytes;
+    kit->record.numbers = calloc(numbers + 1, sizeof *kit->record.numbers);
+    kit->record.texts = calloc(texts + 1, sizeof *kit->record.texts);
+    kit->record.scratch = malloc(kit->record.scratch_bytes);
+    kit->scores = calloc(rows * bundle->output_count, sizeof *kit->scores);
+    kit->labels = calloc(rows, sizeof *kit->labels);
+    kit->event_time = calloc(rows, sizeof *kit->event_time);
+    kit->counts = calloc(features + 1, sizeof *kit->counts);
+    kit->clipped = calloc(features + 1, sizeof *kit->clipped);
+    kit->unknown = calloc(features + 1, sizeof *kit->unknown);
+    if (kit->record.numbers == NULL || kit->record.texts == NULL || kit->record.scratch == NULL ||
+        kit->scores == NULL || kit->labels == NULL || kit->event_time == NULL || kit->counts == NULL ||
+        kit->clipped == NULL || kit->unknown == NULL)
+        return lp_fail_memory(err, rows * bundle->output_count * sizeof *kit->scores);
+    return LP_OK;
+}
+
+static enum lp_code build(struct lp_kit *kit, const struct lp_shared *shared, struct lp_error *err)
+{
+    const struct lp_bundle *bundle = kit->model->bundle;
+    uint32_t rows = (uint32_t)shared->config->batch_max_rows;
+    LP_TRY(new_decoder(kit, shared, err));
+    LP_TRY(new_buffers(kit, shared, err));
+    LP_TRY(lp_batch_init(&kit->batch, rows, bundle->column_count, bundle->feature_count, arena_bytes(shared->config),
+                         err));
+    LP_TRY(lp_infer_new(kit->model->plan, rows, &kit->infer, err));
+    if (kit->drift_share != NULL) LP_TRY(lp_drift_lane_new(bundle, &shared->drift, &kit->drift_lane, err));
+    return LP_OK;
+}
+
+enum lp_code lp_kit_new(const struct lp_shared *shared, struct lp_model *model, uint64_t generation, bool degraded,
+                        struct lp_drift_share *share, struct lp_kit **ret_kit, struct lp_error *err)
+{
+    struct lp_kit *kit = calloc(1, sizeof *kit);
+    if (kit == NULL) return lp_fail_memory(err, sizeof *kit);
+    kit->model = lp_model_ref(model);
+    for (int i = 0; i < 8; i++) kit->sha256_prefix = kit->sha256_prefix << 8 | model->bundle->sha256[i];
+    kit->generation = generation;
+    kit->degraded = degraded;
+    kit->drift_share = share;
+    enum lp_code rc = build(kit, shared, err);
+    if (rc != LP_OK) {
+        lp_kit_free(kit);
+        return rc;
+    }
+    *ret_kit = kit;
+    return LP_OK;
+}
+
+void lp_kit_free(struct lp_kit *kit)
+{
+    if (kit == NULL) return;
+    lp_drift_lane_free(kit->drift_lane);
+    lp_infer_free(kit->infer);
+    lp_batch_done(&kit->batch);
+    lp_decoder_free(kit->decoder);
+    free(kit->record.numbers);
+    free(kit->record.texts);
+    free(kit->record.scratch);
+    free(kit->scores);
+    free(kit->labels);
+    free(kit->event_time);
+    free(kit->counts);
+    free(kit->clipped);
+    free(kit->unknown);
+    lp_model_unref(kit->model);
+    free(kit);
+}

@@ -1,0 +1,81 @@
+/* Partitions come and go: what is in flight is finished within a deadline, the rest comes again to its next owner. */
+#include "worker/lane_private.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "decode/registry.h"
+
+enum { POLL_MS = 5, RETRY_SCHEMA_NS = 20 * 1000 * 1000 };
+
+void lp_lane_on_assigned(void *context, uint32_t slot, uint32_t topic_index, int32_t partition)
+{
+    struct lp_lane *lane = context;
+    lp_ledger_open(lane->ledger, slot);
+    lane->partitions[slot] = (struct lp_lane_partition){
+        .owned = true, .topic_index = topic_index, .partition = partition, .next_offset = -1};
+    if (slot >= lane->partition_limit) lane->partition_limit = slot + 1;
+    LP_LOG(LP_LOG_INFO, "partition_assigned", lp_kv_int("lane", lane->index),
+           lp_kv("topic", lane->shared->config->input_topics.items[topic_index]), lp_kv_int("partition", partition));
+}
+
+static uint32_t in_flight(const struct lp_lane *lane, const uint32_t *slots, uint32_t slot_count)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < slot_count; i++) count += lp_ledger_slot_in_flight(lane->ledger, slots[i]);
+    return count;
+}
+
+void lp_lane_on_revoking(void *context, const uint32_t *slots, uint32_t slot_count, bool lost)
+{
+    struct lp_lane *lane = context;
+    lp_lane_flush_batch(lane);
+    uint64_t deadline_ns = lp_clock_ns() + (uint64_t)lane->shared->config->revoke_timeout_ms * 1000000;
+    /* A lost partition has a new owner already: waiting would not prevent the duplicates. */
+    while (!lost && !lane->failed && in_flight(lane, slots, slot_count) > 0 && lp_clock_ns() < deadline_ns)
+        lp_sink_poll(lane->sink, POLL_MS);
+    uint32_t left = in_flight(lane, slots, slot_count);
+    if (left > 0) lane->stats.revoke_deadlines_missed++;
+    lp_lane_store_offsets(lane);
+    LP_LOG(left > 0 ? LP_LOG_WARN : LP_LOG_INFO, "partitions_revoked", lp_kv_int("lane", lane->index),
+           lp_kv_int("partitions", slot_count), lp_kv("lost", lost ? "true" : "false"),
+           lp_kv_int("unacknowledged", left));
+}
+
+void lp_lane_on_revoked(void *context, const uint32_t *slots, uint32_t slot_count)
+{
+    struct lp_lane *lane = context;
+    for (uint32_t i = 0; i < slot_count; i++) {
+        lp_ledger_close(lane->ledger, slots[i]);
+        if (lane->partitions[slots[i]].held) lane->held_count--;
+        lane->partitions[slots[i]] = (struct lp_lane_partition){0};
+    }
+}
+
+void lp_lane_store_offsets(struct lp_lane *lane)
+{
+    uint32_t slot;
+    int64_t next_offset;
+    while (lp_ledger_take_advanced(lane->ledger, &slot, &next_offset)) {
+        lane->partitions[slot].next_offset = next_offset;
+        lp_source_store(lane->source, slot, next_offset);
+    }
+}
+
+void lp_lane_serve_held(struct lp_lane *lane)
+{
+    if (lane->held_count == 0) return;
+    for (uint32_t slot = 0; slot < lane->partition_limit; slot++) {
+        struct lp_lane_partition *partition = &lane->partitions[slot];
+        if (!partition->held || lane->now_ns < partition->retry_ns) continue;
+        const struct lp_avro_schema *schema;
+        struct lp_error err;
+        /* Anything but "still under way" is an answer: the record is offered again and gets its fate. */
+        if (lp_registry_get(lane->shared->registry, partition->held_schema_id, &schema, &err) == LP_E_PENDING) {
+            partition->retry_ns = lane->now_ns + RETRY_SCHEMA_NS;
+            continue;
+        }
+        partition->held = false;
+        lane->held_count--;
+        lp_source_resume(lane->source, slot);
+    }
+}

@@ -1,0 +1,192 @@
+/* A record comes in: ledger entry, decode, clean, a row of the open batch; or a dead letter. */
+#include "worker/lane_private.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { RETRY_SCHEMA_NS = 20 * 1000 * 1000 };
+
+void lp_lane_fail(struct lp_lane *lane, const struct lp_error *error)
+{
+    if (lane->failed) return;
+    lane->failed = true;
+    lane->failure = *error;
+}
+
+static void add_header(void *context, const char *name, struct lp_span value)
+{
+    (void)lp_headers_add(context, name, value);
+}
+
+void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
+                    lp_ledger_ticket entry, enum lp_stage stage, const struct lp_error *error)
+{
+    const struct lp_config *config = lane->shared->config;
+    const char *topic = config->input_topics.items[record->topic_index];
+    lane->stats.errors[stage]++;
+    if (lane->dead_letter == NULL) {
+        struct lp_error failure = *error;
+        (void)lp_error_wrap(&failure, "%s [%d] offset %lld: no dead_letter.topic is set", topic, record->partition,
+                            (long long)record->offset);
+        lp_lane_fail(lane, &failure);
+        lp_headers_free(headers);
+        return;
+    }
+    if (headers == NULL) headers = lp_headers_new(16);
+    struct lp_dead_letter letter = {.topic = topic,
+                                    .partition = record->partition,
+                                    .offset = record->offset,
+                                    .stage = stage,
+                                    .error = error,
+                                    .connector = config->group_id,
+                                    .lane = lane->index};
+    if (headers != NULL) lp_dead_letter_headers(&letter, add_header, headers);
+    struct lp_sink_message message = {
+        .topic = lane->dead_letter,
+        .partition = record->partition % (int32_t)lane->shared->dead_letter_partitions,
+        .key = record->key,
+        .value = record->value,
+        .timestamp_ms = record->timestamp_ms > 0 ? record->timestamp_ms : 0,
+        .headers = headers,
+        .ticket = entry,
+    };
+    struct lp_error err;
+    if (lp_lane_send(lane, &message, &err) != LP_OK) {
+        (void)lp_error_wrap(&err, "dead letter of %s [%d] offset %lld", topic, record->partition,
+                            (long long)record->offset);
+        lp_lane_fail(lane, &err);
+        lp_headers_free(headers);
+        return;
+    }
+    lane->stats.dead_letters++;
+}
+
+/* A null value: a tombstone of a compacted topic. */
+static void take_tombstone(struct lp_lane *lane, const struct lp_source_record *record, lp_ledger_ticket entry)
+{
+    struct lp_error err;
+    lane->stats.tombstones++;
+    switch (lane->shared->config->input_tombstone) {
+    case LP_CONFIG_TOMBSTONE_SKIP: (void)lp_ledger_done(lane->ledger, entry); return;
+    case LP_CONFIG_TOMBSTONE_DEAD_LETTER:
+        (void)lp_fail(&err, LP_E_INVALID, LP_SKIP_RECORD, "null value: input.tombstone=dead_letter");
+        lp_lane_reject(lane, record, lp_headers_take(record->message), entry, LP_STAGE_DECODE, &err);
+        return;
+    default: break;
+    }
+    lp_lane_flush_batch(lane); /* order within the partition */
+    struct lp_sink_message message = {
+        .topic = lane->output,
+        .partition = lane->shared->keep_partition ? record->partition : LP_SINK_PARTITION_BY_KEY,
+        .key = record->key,
+        .timestamp_ms = record->timestamp_ms > 0 ? record->timestamp_ms : 0,
+        .ticket = entry,
+    };
+    if (lp_lane_send(lane, &message, &err) != LP_OK) lp_lane_fail(lane, &err);
+}
+
+/* Decode and clean into the batch's next row. */
+static enum lp_code fill_row(struct lp_lane *lane, const struct lp_source_record *record, struct lp_span schema_id,
+                             uint32_t *ret_missing_count, enum lp_stage *ret_stage, struct lp_error *err)
+{
+    struct lp_kit *kit = lane->kit;
+    struct lp_batch *batch = &kit->batch;
+    *ret_stage = LP_STAGE_DECODE;
+    LP_TRY(lp_decoder_run(kit->decoder, record->value, schema_id, &kit->record, err));
+    *ret_stage = LP_STAGE_CLEAN;
+    return lp_cleaner_run(kit->model->cleaner, kit->record.numbers, kit->record.texts, lp_batch_next_row(batch),
+                          batch->observed + batch->row_count, batch->rows_max, kit->counts, ret_missing_count, err);
+}
+
+static enum lp_source_step hold(struct lp_lane *lane, const struct lp_source_record *record)
+{
+    struct lp_lane_partition *partition = &lane->partitions[record->slot];
+    if (!partition->held) lane->held_count++;
+    partition->held = true;
+    partition->held_schema_id = lp_decoder_schema_id(lane->kit->decoder);
+    partition->retry_ns = lane->now_ns + RETRY_SCHEMA_NS;
+    return LP_SOURCE_HOLD;
+}
+
+static int64_t event_time(const struct lp_kit *kit, const struct lp_source_record *record)
+{
+    double field = kit->has_event_time ? kit->record.numbers[kit->event_time_slot] : NAN;
+    /* Beyond these bounds (the year 5138) the field is no time; NaN fails the comparison, too. */
+    if (field > -1e14 && field < 1e14) return (int64_t)field;
+    return record->timestamp_ms;
+}
+
+/* The row is in place: keep what publishing needs. False: the arena is full. */
+static bool keep(struct lp_lane *lane, const struct lp_source_record *record, lp_ledger_ticket entry,
+                 uint32_t missing_count)
+{
+    struct lp_kit *kit = lane->kit;
+    bool headers = lane->shared->config->output_headers != LP_CONFIG_HEADERS_NONE || lane->dead_letter != NULL;
+    struct lp_batch_record kept = {
+        .row_count = 1,
+        .ticket = entry,
+        .topic_index = (int32_t)record->topic_index,
+        .partition = record->partition,
+        .offset = record->offset,
+        .timestamp_ms = record->timestamp_ms,
+        .event_time_ms = event_time(kit, record),
+        .key = record->key,
+        .value = record->value,
+        .missing_count = missing_count,
+    };
+    struct lp_error err;
+    if (lp_batch_append(&kit->batch, &kept, lane->now_ns, lane->wait_ns, &err) != LP_OK) return false;
+    /* Headers move only once the record is in: an append that fails leaves them with the message. */
+    if (headers) kit->batch.records[kit->batch.record_count - 1].headers = lp_headers_take(record->message);
+    kit->event_time[kit->batch.row_count - 1] = kept.event_time_ms;
+    if (kept.event_time_ms > lane->event_time_ms) lane->event_time_ms = kept.event_time_ms;
+    return true;
+}
+
+static void score_or_reject(struct lp_lane *lane, const struct lp_source_record *record, lp_ledger_ticket entry,
+                            uint32_t missing_count, enum lp_code rc, enum lp_stage stage, struct lp_error *err)
+{
+    if (rc != LP_OK) {
+        lp_lane_reject(lane, record, lp_headers_take(record->message), entry, stage, err);
+        return;
+    }
+    if (keep(lane, record, entry, missing_count)) return;
+    (void)lp_fail(err, LP_E_LIMIT, LP_SKIP_RECORD,
+                  "key and value of %zu bytes do not fit a batch: raise batch.max_rows",
+                  record->key.size + record->value.size);
+    lp_lane_reject(lane, record, lp_headers_take(record->message), entry, LP_STAGE_DECODE, err);
+}
+
+enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_record *record)
+{
+    struct lp_lane *lane = context;
+    struct lp_batch *batch = &lane->kit->batch;
+    struct lp_error err;
+    enum lp_stage stage = LP_STAGE_DECODE;
+    uint32_t missing_count = 0;
+    enum lp_code rc = LP_OK;
+    /* A record needs a row, arena for its bytes and a ledger entry; the loop left room for at least one of each. */
+    if (batch->row_count == batch->rows_max ||
+        lp_arena_left(&batch->arena) < record->key.size + record->value.size + 16) {
+        lane->now_ns = lp_clock_ns();
+        lp_lane_flush_batch(lane);
+    }
+    if (record->value.data != NULL) {
+        struct lp_span schema_id = lane->shared->config->input_format == LP_CONFIG_CONFLUENT &&
+                                           (record->value.size == 0 || record->value.data[0] != 0)
+                                       ? lp_source_header(record, "__value_schema_id")
+                                       : (struct lp_span){0};
+        rc = fill_row(lane, record, schema_id, &missing_count, &stage, &err);
+        if (rc != LP_OK && err.action == LP_RETRY) return hold(lane, record);
+    }
+    lane->stats.records++;
+    lane->stats.record_bytes += record->value.size;
+    lp_ledger_ticket entry = lp_ledger_add(lane->ledger, record->slot, record->offset, 1);
+    if (record->value.data == NULL) take_tombstone(lane, record, entry);
+    else score_or_reject(lane, record, entry, missing_count, rc, stage, &err);
+    bool full = lane->failed || lp_ledger_free_entries(lane->ledger) == 0;
+    return full || atomic_load_explicit(&lane->stop, memory_order_relaxed) ? LP_SOURCE_STOP : LP_SOURCE_NEXT;
+}

@@ -1,0 +1,202 @@
+/* The open batch goes out: infer, drift, one prediction a record, in order. */
+#include "worker/lane_private.h"
+
+#include "core/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { QUEUE_FULL_WAIT_MS = 10 };
+
+void lp_lane_on_report(void *context, uint64_t ticket, const struct lp_error *error)
+{
+    struct lp_lane *lane = context;
+    if (error != NULL) {
+        /* Not acknowledged, so not done: the offset stays where it is and the record comes again after a restart. */
+        lane->stats.delivery_errors++;
+        lp_lane_fail(lane, error);
+        return;
+    }
+    lane->stats.acknowledged++;
+    if (ticket != 0 && !lp_ledger_done(lane->ledger, ticket)) lane->stats.stale_reports++;
+}
+
+enum lp_code lp_lane_send(struct lp_lane *lane, const struct lp_sink_message *message, struct lp_error *err)
+{
+    for (;;) {
+        enum lp_code rc = lp_sink_send(lane->sink, message, err);
+        if (rc == LP_OK || err->action != LP_RETRY) return rc;
+        if (lane->failed) {
+            *err = lane->failure;
+            return err->code;
+        }
+        /* The ledger bounds what is in flight below the queue's size; only its byte bound can be met here. */
+        lp_sink_poll(lane->sink, QUEUE_FULL_WAIT_MS);
+    }
+}
+
+static bool scores_finite(const float *scores, uint32_t count)
+{
+    float sum = 0;
+    for (uint32_t i = 0; i < count; i++) sum += scores[i] * 0.0f; /* NaN and infinity survive the product */
+    return sum == 0.0f;
+}
+
+/* Headers that described the old value; set anew where the input had them (DESIGN, "Topics"). */
+static void retell_headers(const struct lp_lane *lane, struct lp_headers *headers)
+{
+    bool json = lane->shared->config->output_format == LP_CONFIG_JSON;
+    const char *type = json ? "application/json" : "application/avro";
+    (void)lp_headers_remove(headers, "__value_schema_id");
+    (void)lp_headers_remove(headers, "ce_dataschema");
+    if (lp_headers_remove(headers, "content-type")) (void)lp_headers_add(headers, "content-type", lp_span_text(type));
+    if (lp_headers_remove(headers, "ce_datacontenttype"))
+        (void)lp_headers_add(headers, "ce_datacontenttype", lp_span_text(type));
+    if (lp_headers_remove(headers, "ce_type"))
+        (void)lp_headers_add(headers, "ce_type", lp_span_text("lepton.prediction"));
+}
+
+static void add_text_header(struct lp_headers *headers, const char *name, const char *format, long long a, long long b)
+{
+    char text[64];
+    snprintf(text, sizeof text, format, a, b);
+    (void)lp_headers_add(headers, name, lp_span_text(text));
+}
+
+static void copy_trace(void *context, const char *name, struct lp_span value)
+{
+    if (strcmp(name, "traceparent") == 0 || strcmp(name, "tracestate") == 0) (void)lp_headers_add(context, name, value);
+}
+
+/* Headers for the prediction of `record`; takes the record's own. */
+static struct lp_headers *output_headers(const struct lp_lane *lane, struct lp_batch_record *record)
+{
+    struct lp_headers *headers = record->headers;
+    record->headers = NULL;
+    if (headers == NULL) return NULL;
+    switch (lane->shared->config->output_headers) {
+    case LP_CONFIG_HEADERS_NONE: lp_headers_free(headers); return NULL;
+    case LP_CONFIG_HEADERS_TRACE: {
+        struct lp_headers *trace = lp_headers_new(2);
+        if (trace != NULL) lp_headers_each(headers, copy_trace, trace);
+        lp_headers_free(headers);
+        return trace;
+    }
+    default: break;
+    }
+    retell_headers(lane, headers);
+    if (lp_headers_remove(headers, "ce_id"))
+        add_text_header(headers, "ce_id", "%lld-%lld", record->partition, record->offset);
+    return headers;
+}
+
+static void reject_batched(struct lp_lane *lane, struct lp_batch_record *kept, enum lp_stage stage,
+                           const struct lp_error *error)
+{
+    struct lp_source_record record = {.topic_index = (uint32_t)kept->topic_index,
+                                      .partition = kept->partition,
+                                      .offset = kept->offset,
+                                      .timestamp_ms = kept->timestamp_ms,
+                                      .key = kept->key,
+                                      .value = kept->value};
+    struct lp_headers *headers = kept->headers;
+    kept->headers = NULL;
+    lp_lane_reject(lane, &record, headers, kept->ticket, stage, error);
+}
+
+static void encode(struct lp_lane *lane, const struct lp_batch_record *record, int64_t scored_time_ms)
+{
+    const struct lp_kit *kit = lane->kit;
+    const struct lp_bundle *bundle = kit->model->bundle;
+    struct lp_prediction prediction = {
+        .slot = lane->shared->config->slots.items[0],
+        .version = bundle->version,
+        .model_sha256_prefix = kit->sha256_prefix,
+        .row_count = record->row_count,
+        .output_count = bundle->output_count,
+        .scores = kit->scores + (size_t)record->first_row * bundle->output_count,
+        .labels = kit->labels + record->first_row,
+        .label_names = bundle->labels,
+        .event_time_ms = record->event_time_ms,
+        .scored_time_ms = scored_time_ms,
+        .partition = record->partition,
+        .offset = record->offset,
+        .degraded = kit->degraded,
+        .missing_count = record->missing_count,
+    };
+    lp_buffer_clear(&lane->out);
+    lp_encoder_run(lane->shared->encoder, lp_span_of(lane->shared->framing, lane->shared->framing_bytes), &prediction,
+                   &lane->out);
+}
+
+static void send_prediction(struct lp_lane *lane, struct lp_batch_record *record, int64_t scored_time_ms)
+{
+    struct lp_error err;
+    encode(lane, record, scored_time_ms);
+    if (lp_buffer_check(&lane->out, "prediction", &err) != LP_OK) {
+        reject_batched(lane, record, LP_STAGE_PUBLISH, &err);
+        return;
+    }
+    bool keep_time = lane->shared->config->output_timestamp == LP_CONFIG_TIMESTAMP_SOURCE && record->timestamp_ms > 0;
+    struct lp_headers *headers = output_headers(lane, record);
+    struct lp_sink_message message = {
+        .topic = lane->output,
+        .partition = lane->shared->keep_partition ? record->partition : LP_SINK_PARTITION_BY_KEY,
+        .key = record->key,
+        .value = lp_buffer_span(&lane->out),
+        .timestamp_ms = keep_time ? record->timestamp_ms : 0,
+        .headers = headers,
+        .ticket = record->ticket,
+    };
+    if (lp_lane_send(lane, &message, &err) != LP_OK) {
+        record->headers = headers;
+        if (err.action == LP_SKIP_RECORD) reject_batched(lane, record, LP_STAGE_PUBLISH, &err);
+        else lp_lane_fail(lane, &err);
+        return;
+    }
+    lane->stats.predictions++;
+    lane->stats.prediction_bytes += lane->out.size;
+    int64_t late_ms = scored_time_ms - record->event_time_ms;
+    lp_latency_add(&lane->stats.end_to_end, late_ms > 0 ? (uint64_t)late_ms * 1000000 : 0, 1);
+}
+
+static void observe_drift(struct lp_lane *lane)
+{
+    struct lp_kit *kit = lane->kit;
+    if (kit->drift_lane == NULL) return;
+    lp_drift_lane_observe(kit->drift_lane, kit->batch.observed, kit->batch.rows_max, kit->scores, kit->event_time,
+                          kit->batch.row_count);
+}
+
+void lp_lane_flush_batch(struct lp_lane *lane)
+{
+    struct lp_kit *kit = lane->kit;
+    struct lp_batch *batch = kit != NULL ? &kit->batch : NULL;
+    if (batch == NULL || batch->row_count == 0) return;
+    uint32_t outputs = kit->model->bundle->output_count;
+    uint64_t begin_ns = lp_clock_ns();
+    lp_infer_run(kit->infer, batch->rows, batch->row_count, NULL, kit->scores);
+    observe_drift(lane);
+    uint64_t scored_ns = lp_clock_ns();
+    int64_t scored_time_ms = lp_clock_wall_ms();
+    for (uint32_t i = 0; i < batch->record_count; i++) {
+        struct lp_batch_record *record = &batch->records[i];
+        const float *scores = kit->scores + (size_t)record->first_row * outputs;
+        if (!scores_finite(scores, record->row_count * outputs)) {
+            struct lp_error err;
+            (void)lp_fail(&err, LP_E_INVALID, LP_SKIP_RECORD, "the model gave a score that is not finite");
+            reject_batched(lane, record, LP_STAGE_INFER, &err);
+            continue;
+        }
+        for (uint32_t row = record->first_row; row < record->first_row + record->row_count; row++)
+            kit->labels[row] = lp_model_label(kit->model, kit->scores + (size_t)row * outputs);
+        send_prediction(lane, record, scored_time_ms);
+    }
+    lane->now_ns = lp_clock_ns();
+    lp_latency_add(&lane->stats.score, scored_ns - begin_ns, 1);
+    lp_latency_add(&lane->stats.publish, lane->now_ns - scored_ns, 1);
+    lane->stats.batches++;
+    lane->stats.rows += batch->row_count;
+    lp_batch_clear(batch);
+    lp_sink_poll(lane->sink, 0);
+}
