@@ -1,0 +1,54 @@
+/*
+ * Element-wise activations and softmax over fp32.
+ *
+ * y may be x. NaN stays NaN. The vector forms round exp by a degree-7 polynomial after Cody-Waite reduction (Cephes
+ * expf); sigmoid divides by 1 + exp(-|x|), tanh and elu go through expm1, so that nothing cancels near 0, and
+ * gelu_tanh is x * sigmoid(2u). Against the exact value: at most 4 ULP, or 1e-38 where the result is denormal
+ * (tests/kernels/test_activation.c; all 2^32 inputs with --all). gelu_tanh, whose argument is itself rounded: 16 ULP
+ * down to -3, then 1e-6 of |x| * exp(-x^2 / 2).
+ */
+#ifndef LP_KERNELS_ACTIVATION_H
+#define LP_KERNELS_ACTIVATION_H
+
+#include "core/cpu.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum lp_activation_kind {
+    LP_ACT_RELU,       /* max(x, 0); NaN stays */
+    LP_ACT_LEAKY_RELU, /* x < 0: alpha * x */
+    LP_ACT_ELU,        /* x < 0: alpha * expm1(x) */
+    LP_ACT_TANH,
+    LP_ACT_SIGMOID,   /* 1 / (1 + exp(-x)) */
+    LP_ACT_GELU,      /* x / 2 * erfc(-x / sqrt(2)) */
+    LP_ACT_GELU_TANH, /* x / 2 * (1 + tanh(u)), u = sqrt(2 / pi) * (x + 0.044715 x^3) */
+    LP_ACT_SILU,      /* x * sigmoid(x) */
+    LP_ACT_SOFTPLUS,  /* log(1 + exp(x)) */
+    LP_ACT_COUNT,
+};
+
+typedef void lp_activation_run(const float *x, size_t count, float alpha, float *y);
+typedef void lp_softmax_run(const float *x, uint32_t row_count, uint32_t width, float *y);
+
+struct lp_activation_kernel {
+    const char *name;
+    lp_activation_run *run[LP_ACT_COUNT]; /* NULL: the next kernel down the list is as fast */
+    /** exp(x - max) / sum along each row of [row_count][width]; a row with NaN or +inf gives NaN. y may be x. */
+    lp_softmax_run *softmax;
+};
+
+#define LP_ACTIVATION_KERNEL(isa, usable) extern const struct lp_activation_kernel lp_activation_f32_##isa;
+#include "kernels/activation/kernels.inc"
+#undef LP_ACTIVATION_KERNEL
+
+/** Kernels this CPU can run, best first, the scalar one last; for selection, tests and benches. */
+uint32_t lp_activation_kernels(const struct lp_cpu *cpu, const struct lp_activation_kernel **ret_kernels,
+                               uint32_t kernels_max);
+
+/** Best function for a kind, and the name of the kernel it is from (NULL: not wanted). Never NULL. */
+lp_activation_run *lp_activation_select(const struct lp_cpu *cpu, enum lp_activation_kind kind, const char **ret_name);
+lp_softmax_run *lp_softmax_select(const struct lp_cpu *cpu);
+
+#endif

@@ -1,0 +1,242 @@
+/*
+ * AVX-512: blocks of 32 columns, packed [out / 32][in][32] with a last block of 16 where at most 16 columns are left;
+ * tiles of 8 rows x 32 columns hold 16 accumulators, fewer rows take smaller tiles, one row takes up to four blocks
+ * (8 accumulators) at once. A single output is a dot product along k instead, 16 rows at a time.
+ * Packed: [columns rounded up to 16] bias, then the blocks; one output: bias in 16 floats, then w padded to 16.
+ * Tails: columns are masked in the store (padded weights are zero and never stored); k needs none, save the dot
+ * product, whose last load is masked. Accuracy: one rounding a product and sum (FMA).
+ */
+#include "kernels/dense/dense.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum { LANES = 16, BLOCK = 32, TILE_ROWS = 8 };
+
+static size_t round_up(size_t n) { return (n + LANES - 1) / LANES * LANES; }
+
+static size_t packed_floats(uint32_t in_width, uint32_t out_width)
+{
+    size_t columns = round_up(out_width), floats;
+    if (out_width == 1) return LANES + round_up(in_width);
+    if (__builtin_mul_overflow((size_t)in_width + 1, columns, &floats)) return 0;
+    return floats;
+}
+
+static void pack_blocks(const float *weight, uint32_t in_width, uint32_t out_width, float *to)
+{
+    for (uint32_t first = 0; first < out_width; first += BLOCK) {
+        uint32_t left = out_width - first, width = left > LANES ? BLOCK : LANES;
+        uint32_t used = left < width ? left : width;
+        for (uint32_t k = 0; k < in_width; k++, to += width) {
+            memset(to, 0, width * sizeof *to);
+            memcpy(to, weight + (size_t)k * out_width + first, used * sizeof *to);
+        }
+    }
+}
+
+static void pack(const float *weight, const float *bias, uint32_t in_width, uint32_t out_width, float *packed)
+{
+    size_t columns = round_up(out_width);
+    memset(packed, 0, columns * sizeof *packed);
+    if (bias != NULL) memcpy(packed, bias, out_width * sizeof *packed);
+    if (out_width != 1) {
+        pack_blocks(weight, in_width, out_width, packed + columns);
+        return;
+    }
+    memset(packed + columns, 0, round_up(in_width) * sizeof *packed);
+    memcpy(packed + columns, weight, in_width * sizeof *packed);
+}
+
+/* Relu keeps NaN: max returns its second operand when either is NaN. */
+#define STORE(to, mask, value) \
+    _mm512_mask_storeu_ps((to), (mask), relu ? _mm512_max_ps(_mm512_setzero_ps(), (value)) : (value))
+
+struct tile {
+    const float *bias, *weight, *x;
+    float *y;
+    size_t in_width, out_width;
+    __mmask16 last; /* columns of the last vector */
+};
+
+/* rows x (vectors * 16) outputs; weight rows are `width` floats apart, blocks of 32 columns block_floats. */
+static inline __attribute__((always_inline)) void run_tile(const struct tile *t, const int rows, const int vectors,
+                                                           const size_t width, const bool relu)
+{
+    __m512 acc[TILE_ROWS][TILE_ROWS];
+    const size_t in = t->in_width, out = t->out_width;
+    const size_t block_floats = in * width;
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) acc[r][v] = _mm512_loadu_ps(t->bias + LANES * v);
+    }
+    const float *weight = t->weight, *x = t->x;
+    for (size_t k = 0; k < in; k++, weight += width) {
+        __m512 w[TILE_ROWS];
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++)
+            w[v] = _mm512_loadu_ps(weight + (size_t)(v / 2) * block_floats + (size_t)(v % 2) * LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            __m512 value = _mm512_set1_ps(x[(size_t)r * in + k]);
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; v++) acc[r][v] = _mm512_fmadd_ps(value, w[v], acc[r][v]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++)
+            STORE(t->y + (size_t)r * out + LANES * v, v == vectors - 1 ? t->last : (__mmask16)0xFFFF, acc[r][v]);
+    }
+}
+
+/* `rows` rows of one block of 1 or 2 vectors. */
+static inline __attribute__((always_inline)) void run_rows(struct tile t, uint32_t rows, const int vectors,
+                                                           const bool relu)
+{
+    const size_t width = (size_t)vectors * LANES;
+    for (; rows >= TILE_ROWS; rows -= TILE_ROWS) {
+        run_tile(&t, TILE_ROWS, vectors, width, relu);
+        t.x += TILE_ROWS * t.in_width;
+        t.y += TILE_ROWS * t.out_width;
+    }
+    switch (rows) {
+    case 7: run_tile(&t, 7, vectors, width, relu); break;
+    case 6: run_tile(&t, 6, vectors, width, relu); break;
+    case 5: run_tile(&t, 5, vectors, width, relu); break;
+    case 4: run_tile(&t, 4, vectors, width, relu); break;
+    case 3: run_tile(&t, 3, vectors, width, relu); break;
+    case 2: run_tile(&t, 2, vectors, width, relu); break;
+    case 1: run_tile(&t, 1, vectors, width, relu); break;
+    default: break;
+    }
+}
+
+/* Few rows leave too few accumulators to hide the latency of FMA: take several blocks at once while they are whole. */
+static inline __attribute__((always_inline)) uint32_t run_wide(struct tile t, uint32_t rows, const bool relu)
+{
+    uint32_t done = 0, out = (uint32_t)t.out_width;
+    const uint32_t four = 4 * BLOCK, two = 2 * BLOCK;
+    t.last = 0xFFFF;
+    while (rows <= 2 && out - done >= two) {
+        uint32_t columns = rows == 1 && out - done >= four ? four : two;
+        if (columns == four) run_tile(&t, 1, 8, BLOCK, relu);
+        else if (rows == 1) run_tile(&t, 1, 4, BLOCK, relu);
+        else run_tile(&t, 2, 4, BLOCK, relu);
+        done += columns;
+        t.bias += columns;
+        t.weight += (size_t)columns * t.in_width;
+        t.y += columns;
+    }
+    return done;
+}
+
+static inline __attribute__((always_inline)) void run_blocks(struct tile t, uint32_t rows, const bool relu)
+{
+    uint32_t out = (uint32_t)t.out_width;
+    for (uint32_t first = run_wide(t, rows, relu); first < out; first += BLOCK) {
+        struct tile block = t;
+        uint32_t left = out - first;
+        block.bias += first;
+        block.weight += (size_t)first * t.in_width;
+        block.y += first;
+        uint32_t last = left >= BLOCK ? LANES : (left - 1) % LANES + 1;
+        block.last = (__mmask16)((1u << last) - 1);
+        if (left > LANES) run_rows(block, rows, 2, relu);
+        else run_rows(block, rows, 1, relu);
+    }
+}
+
+/* Both sums add lane i to i+8, i+4, i+2, i+1 in that order, so one row and sixteen give the same bits. */
+static float sum_lanes(__m512 v)
+{
+    __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(b, _mm_movehdup_ps(b)));
+}
+
+static inline __m512 fold8(__m512 a, __m512 b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+}
+static inline __m512 fold4(__m512 a, __m512 b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xDD));
+}
+static inline __m512 fold2(__m512 a, __m512 b)
+{
+    __m512d p = _mm512_castps_pd(a), q = _mm512_castps_pd(b);
+    return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(p, q)), _mm512_castpd_ps(_mm512_unpackhi_pd(p, q)));
+}
+static inline __m512 fold1(__m512 a, __m512 b)
+{
+    return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xDD));
+}
+
+/* Sums of 16 vectors, one a lane, in the order of the vectors. */
+static inline __m512 sum_16(const __m512 *v)
+{
+    __m512 quad[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        /* Vectors i, i+4, i+8, i+12 end in the four 128-bit parts. */
+        quad[i] = fold4(fold8(v[i], v[i + 4]), fold8(v[i + 8], v[i + 12]));
+    }
+    return fold1(fold2(quad[0], quad[1]), fold2(quad[2], quad[3]));
+}
+
+static void dot_16(const float *w, const float *x, size_t in, __m512 bias, bool relu, float *y)
+{
+    __m512 acc[16];
+#pragma GCC unroll 16
+    for (int r = 0; r < 16; r++) acc[r] = _mm512_setzero_ps();
+    for (size_t k = 0; k < in; k += LANES) {
+        __mmask16 mask = in - k >= LANES ? (__mmask16)0xFFFF : (__mmask16)((1u << (in - k)) - 1);
+        __m512 weight = _mm512_loadu_ps(w + k);
+#pragma GCC unroll 16
+        for (size_t r = 0; r < 16; r++)
+            acc[r] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, x + r * in + k), weight, acc[r]);
+    }
+    __m512 sum = _mm512_add_ps(sum_16(acc), bias);
+    STORE(y, 0xFFFF, sum);
+}
+
+static float dot_1(const float *w, const float *x, size_t in)
+{
+    __m512 acc = _mm512_setzero_ps();
+    for (size_t k = 0; k < in; k += LANES) {
+        __mmask16 mask = in - k >= LANES ? (__mmask16)0xFFFF : (__mmask16)((1u << (in - k)) - 1);
+        acc = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, x + k), _mm512_loadu_ps(w + k), acc);
+    }
+    return sum_lanes(acc);
+}
+
+static void run_dot(const struct lp_dense_layer *layer, const float *x, uint32_t rows, float *y)
+{
+    const float *w = layer->packed + LANES;
+    const size_t in = layer->in_width;
+    float bias = layer->packed[0];
+    for (; rows >= 16; rows -= 16, x += 16 * in, y += 16) dot_16(w, x, in, _mm512_set1_ps(bias), layer->relu, y);
+    for (uint32_t r = 0; r < rows; r++) {
+        float sum = dot_1(w, x + r * in, in) + bias;
+        y[r] = layer->relu && sum < 0.0f ? 0.0f : sum;
+    }
+}
+
+static void run(const struct lp_dense_layer *layer, const float *x, uint32_t row_count, float *y)
+{
+    if (row_count == 0 || layer->out_width == 0) return;
+    if (layer->out_width == 1) {
+        run_dot(layer, x, row_count, y);
+        return;
+    }
+    struct tile t = {layer->packed, layer->packed + round_up(layer->out_width), x, y, layer->in_width, layer->out_width,
+                     0xFFFF};
+    if (layer->relu) run_blocks(t, row_count, true);
+    else run_blocks(t, row_count, false);
+}
+
+const struct lp_dense_kernel lp_dense_f32_avx512 = {"avx512", packed_floats, pack, run};

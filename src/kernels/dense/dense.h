@@ -1,0 +1,48 @@
+/*
+ * One fully connected layer, y = act(x * W + b), in fp32. Weights are packed once at load in the order the kernel reads
+ * them, the bias is the first value of the accumulator, and relu happens in the store.
+ *
+ * Every kernel takes any width and any number of rows, touches nothing outside x and y, needs no alignment, and lets
+ * NaN and infinities through (relu too: NaN stays NaN). In the packed kernels a row's bits do not depend on the rows
+ * beside it: each output is one accumulator over rising k, whatever the batch.
+ */
+#ifndef LP_KERNELS_DENSE_H
+#define LP_KERNELS_DENSE_H
+
+#include "core/cpu.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** A packed layer; `packed` is what the kernel's pack wrote. */
+struct lp_dense_layer {
+    const float *packed; /* borrowed, 64-byte aligned */
+    uint32_t in_width, out_width;
+    bool relu;
+};
+
+struct lp_dense_kernel {
+    const char *name; /* "avx512", ... */
+
+    /** Floats that pack writes; 0 when the product overflows. */
+    size_t (*packed_floats)(uint32_t in_width, uint32_t out_width);
+
+    /** @param weight [in_width][out_width] row-major; @param bias [out_width], NULL: zeros; @param packed out */
+    void (*pack)(const float *weight, const float *bias, uint32_t in_width, uint32_t out_width, float *packed);
+
+    /** @param x [row_count][in_width]; @param y out, [row_count][out_width]; they do not overlap. Any thread. */
+    void (*run)(const struct lp_dense_layer *layer, const float *x, uint32_t row_count, float *y);
+};
+
+#define LP_DENSE_KERNEL(isa, usable) extern const struct lp_dense_kernel lp_dense_f32_##isa;
+#include "kernels/dense/kernels.inc"
+#undef LP_DENSE_KERNEL
+
+/** Kernels this CPU can run, best first, the scalar one last; for selection, tests and benches. */
+uint32_t lp_dense_kernels(const struct lp_cpu *cpu, const struct lp_dense_kernel **ret_kernels, uint32_t kernels_max);
+
+/** The kernel for a layer of this shape on this CPU; the rule is in select.c. Never NULL. */
+const struct lp_dense_kernel *lp_dense_select(const struct lp_cpu *cpu, uint32_t in_width, uint32_t out_width);
+
+#endif
