@@ -108,7 +108,8 @@ struct lp_config_override {
  * @param path        borrowed; NULL: no file
  * @param environment NAME=value strings, NULL-terminated (environ)
  * @return LP_E_INVALID with err->field (the key) and the origin in the text: unknown key (with the nearest name), bad
- * value, out of range, missing, contradiction, key owned by lepton; LP_E_IO (file)
+ * value, out of range, missing, contradiction; LP_E_UNSUPPORTED (not in this release); LP_E_IO, LP_E_NOT_FOUND, LP_E_LIMIT
+ * (file). kafka.* keys are checked in form only: lp_kafka_conf_check knows which ones lepton owns.
  */
 LP_MUST_USE enum lp_code lp_config_load(const char *path, char *const *environment,
                                         const struct lp_config_override *overrides, uint32_t override_count,
