@@ -1,0 +1,119 @@
+#include "control/source.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* RFC 3986 percent-decoding; a zero byte would cut the path and is refused. */
+static enum lp_code decode_path(const char *text, char *ret_path, struct lp_error *err)
+{
+    size_t used = 0;
+    for (; *text != '\0'; text++) {
+        char c = *text;
+        if (c == '%') {
+            int high = hex_digit(text[1]), low = high >= 0 ? hex_digit(text[2]) : -1;
+            if (low < 0 || (high | low) == 0)
+                return lp_fail(err, LP_E_INVALID, LP_FATAL, "model URI: bad %%-escape: write it as RFC 3986 says");
+            c = (char)(high << 4 | low);
+            text += 2;
+        }
+        if (used + 1 >= LP_PATH_MAX_BYTES)
+            return lp_fail(err, LP_E_LIMIT, LP_FATAL, "model URI: path over %d bytes", LP_PATH_MAX_BYTES);
+        ret_path[used++] = c;
+    }
+    ret_path[used] = '\0';
+    return LP_OK;
+}
+
+static enum lp_code uri_file(const char *uri, const char *root, char *ret_path, struct lp_error *err)
+{
+    if (strncmp(uri, "file:", 5) != 0)
+        return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
+                       "model URI %.200s: only file: sources are in this release: mount the model as a file", uri);
+    const char *rest = uri + 5;
+    if (strncmp(rest, "//", 2) == 0) {
+        rest += 2;
+        if (strncmp(rest, "localhost/", 10) == 0) rest += 9;
+        if (rest[0] != '/')
+            return lp_fail(err, LP_E_INVALID, LP_FATAL, "model URI %.200s: a host is not possible: write file:///path",
+                           uri);
+    }
+    char decoded[LP_PATH_MAX_BYTES];
+    LP_TRY(decode_path(rest, decoded, err));
+    bool relative = decoded[0] != '/' && root != NULL;
+    int length = snprintf(ret_path, LP_PATH_MAX_BYTES, "%s%s%s", relative ? root : "", relative ? "/" : "", decoded);
+    if (length < 0 || length >= LP_PATH_MAX_BYTES)
+        return lp_fail(err, LP_E_LIMIT, LP_FATAL, "model URI: path over %d bytes", LP_PATH_MAX_BYTES);
+    return LP_OK;
+}
+
+static enum lp_code resolve(const char *path, const char *what, char *ret_path, struct lp_error *err)
+{
+    char *resolved = realpath(path, NULL);
+    if (resolved == NULL)
+        return lp_fail(err, errno == ENOENT ? LP_E_NOT_FOUND : LP_E_IO, LP_FATAL, "%s %.300s: %s", what, path,
+                       strerror(errno));
+    size_t bytes = strlen(resolved) + 1;
+    if (bytes <= LP_PATH_MAX_BYTES) memcpy(ret_path, resolved, bytes);
+    free(resolved);
+    if (bytes <= LP_PATH_MAX_BYTES) return LP_OK;
+    return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%s: path over %d bytes", what, LP_PATH_MAX_BYTES);
+}
+
+enum lp_code lp_source_uri_path(const char *uri, const char *root, char *ret_path, struct lp_error *err)
+{
+    char file[LP_PATH_MAX_BYTES], real[LP_PATH_MAX_BYTES], real_root[LP_PATH_MAX_BYTES];
+    LP_TRY(uri_file(uri, root, file, err));
+    /* Outside is outside whether the file exists or not: an answer must not tell what lies beyond the root. */
+    if (root != NULL) {
+        LP_TRY(resolve(root, "model.root.path", real_root, err));
+        size_t length = strlen(real_root);
+        char *resolved = realpath(file, NULL);
+        bool exists = resolved != NULL;
+        bool inside = exists ? strncmp(resolved, real_root, length) == 0 && (resolved[length] == '/' || length == 1)
+                             : strncmp(file, root, strlen(root)) == 0 && strstr(file, "..") == NULL;
+        free(resolved);
+        if (!inside)
+            return lp_fail(err, LP_E_REFUSED, LP_FATAL, "model URI %.200s: outside model.root.path = %.200s", uri,
+                           root);
+    }
+    LP_TRY(resolve(file, "model file", real, err));
+    memcpy(ret_path, real, strlen(real) + 1);
+    return LP_OK;
+}
+
+void lp_sha256_text(const unsigned char sha256[LP_SHA256_BYTES], char ret_text[LP_SHA256_TEXT_BYTES])
+{
+    for (int i = 0; i < LP_SHA256_BYTES; i++) snprintf(ret_text + 2 * i, 3, "%02x", sha256[i]);
+}
+
+enum lp_code lp_source_load_model(const struct lp_model_source *source, const char *root,
+                                  const struct lp_model_options *options, struct lp_model **ret_model,
+                                  struct lp_error *err)
+{
+    char path[LP_PATH_MAX_BYTES], got[LP_SHA256_TEXT_BYTES];
+    LP_TRY(lp_source_uri_path(source->uri, root, path, err));
+    struct lp_model *model = NULL;
+    LP_TRY(lp_model_load(path, options, &model, err));
+    lp_sha256_text(model->bundle->sha256, got);
+    enum lp_code rc = LP_OK;
+    if (source->sha256[0] != '\0' && strcmp(source->sha256, got) != 0)
+        rc = lp_fail(err, LP_E_MISMATCH, LP_FATAL, "%.200s: SHA-256 is %s, wanted %s: the file is not the one deployed",
+                     path, got, source->sha256);
+    if (rc == LP_OK) rc = lp_model_verify(model, err);
+    if (rc != LP_OK) {
+        lp_model_unref(model);
+        return rc;
+    }
+    *ret_model = model;
+    return LP_OK;
+}
