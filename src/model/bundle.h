@@ -35,7 +35,10 @@ enum {
     LP_BUNDLE_RANK_MAX = 8,
     LP_BUNDLE_OUTPUTS_MAX = 65536,
     LP_BUNDLE_GOLDEN_MAX = 10000,
-    LP_BUNDLE_INLINE_MAX = 1000, /* longer arrays are tensors */
+    LP_BUNDLE_INLINE_MAX = 1000,            /* longer arrays are tensors */
+    LP_BUNDLE_JSON_VALUES_MAX = 2000000,    /* in the header and in the manifest, each */
+    LP_BUNDLE_JSON_CONTAINERS_MAX = 400000, /* objects and arrays among them */
+    LP_BUNDLE_JSON_DEPTH_MAX = 64,
     LP_NAME_MAX_BYTES = 255,
     LP_SHA256_BYTES = 32,
 };
@@ -84,7 +87,7 @@ struct lp_bundle {
     const struct lp_op *ops;
     uint32_t output_count; /* width of the margin */
     enum lp_link link;
-    double threshold; /* binary: label 1 from this score on; NaN: 0.5 */
+    double threshold; /* binary: label 1 from this score on; NaN in other tasks */
     struct lp_baseline
         score_baseline; /* of the score (class 1 of binary, the value of regression); bin_count 0: none */
 
@@ -94,7 +97,7 @@ struct lp_bundle {
     const struct lp_golden_row *golden;
 
     uint32_t tensor_count;
-    const struct lp_tensor *tensors;
+    const struct lp_tensor *tensors; /* by name, as strcmp sorts */
 
     unsigned char sha256[LP_SHA256_BYTES];
     uint64_t file_bytes;
@@ -119,7 +122,10 @@ LP_MUST_USE enum lp_code lp_bundle_parse(struct lp_span bytes, struct lp_bundle 
 
 void lp_bundle_free(struct lp_bundle *bundle);
 
-/** A tensor by name, or NULL. */
+/** Heap that the bundle holds, in bytes as asked of the allocator. */
+uint64_t lp_bundle_heap_bytes(const struct lp_bundle *bundle);
+
+/** A tensor by name, or NULL. O(log tensor_count). */
 const struct lp_tensor *lp_bundle_tensor(const struct lp_bundle *bundle, const char *name);
 
 #endif

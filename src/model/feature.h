@@ -20,7 +20,7 @@ enum lp_encoding { LP_ENCODING_ONEHOT, LP_ENCODING_INDEX, LP_ENCODING_HASH };
 /**
  * Reference distribution. Number: `edge_count` rising inner edges cut the line into edge_count + 1 bins; a value equal
  * to edge j belongs to the bin on its right (bin = how many edges are <= value). Category: edge_count is 0 and the bins
- * are the vocabulary's indices plus the unknown bucket. Missing values are in no bin.
+ * are the vocabulary's indices and one more for unknown values (hash: the buckets). Missing values are in no bin.
  */
 struct lp_baseline {
     uint32_t edge_count;
@@ -38,7 +38,10 @@ struct lp_feature {
     uint32_t width; /* values in the record: 1, or the vector's length */
 
     enum lp_missing missing;
-    double missing_value; /* mean (LP_MISSING_MEAN), value (LP_MISSING_VALUE, and the filler beside an indicator) */
+    /* Numbers and vectors: the mean, the value, the filler beside an indicator; raw, before normalization. Categories:
+     * the index or bucket that LP_MISSING_VALUE takes (vocabulary_count: the unknown bucket); 0 beside an indicator,
+     * where onehot sets no column. */
+    double missing_value;
     enum lp_outlier outlier;
     double low, high; /* bounds, inclusive; -inf and inf when open */
 
@@ -51,8 +54,9 @@ struct lp_feature {
     const char *const *vocabulary; /* [vocabulary_count], sorted as the model numbers them; NULL for hash */
     bool unknown_bucket; /* onehot, index: an unknown value takes column/index vocabulary_count; else it is missing */
 
-    uint32_t column;       /* first column of the cleaned row */
-    uint32_t column_count; /* columns it takes: width (+1 indicator), onehot width, 1 */
+    uint32_t column; /* first column of the cleaned row */
+    uint32_t
+        column_count; /* columns it takes: width, onehot width or 1, and 1 more for an indicator (vector: 1 in all) */
     struct lp_baseline baseline;
 };
 

@@ -307,7 +307,7 @@ def mixed_features():
          "encode": {"method": "onehot", "vocabulary": ["S", "M", "L"], "unknown": False}},
         {"name": "city", "from": "user.city", **category, "missing": {"policy": "value", "value": "city 7"},
          "encode": {"method": "index", "vocabulary": long_vocabulary, "unknown": True}},
-        {"name": "word", "from": "word", **category, "missing": {"policy": "indicator", "value": "none"},
+        {"name": "word", "from": "word", **category, "missing": {"policy": "indicator"},
          "encode": {"method": "hash", "buckets": 16}},
         {"name": "vector", "from": "vector", "kind": "vector", "width": 3, "missing": {"policy": "indicator", "value": 0.5},
          "outlier": {"policy": "clip", "low": -3, "high": 3}, "normalize": {"method": "minmax", "min": -1, "max": 1}},
