@@ -1,0 +1,208 @@
+#include "kafka/sink.h"
+
+#include "core/clock.h"
+#include "kafka/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TOPICS_MAX = 16,
+    DESTROY_TIMEOUT_MS = 5000,
+    PURGE_TIMEOUT_MS = 1000,
+    ERROR_TEXT_BYTES = 512,
+    QUEUE_MESSAGES_MAX = 10000000, /* librdkafka's ranges */
+    QUEUE_KBYTES_MAX = 2097151
+};
+
+struct lp_sink_topic {
+    char *name;              /* owned */
+    rd_kafka_topic_t *topic; /* owned */
+};
+
+struct lp_sink {
+    rd_kafka_t *client;
+    lp_sink_report *report;
+    void *context;
+    uint32_t queued;  /* sent and not reported */
+    int reported;     /* since the poll at hand began */
+    bool has_tickets; /* a report callback was given */
+    uint32_t topic_count;
+    struct lp_sink_topic topics[TOPICS_MAX];
+};
+
+static void report_failure(struct lp_sink *sink, const rd_kafka_message_t *message)
+{
+    struct lp_error err;
+    char what[ERROR_TEXT_BYTES];
+    snprintf(what, sizeof what, "topic %s, partition %d", rd_kafka_topic_name(message->rkt), (int)message->partition);
+    lp_client_fail(&err, message->err, what);
+    sink->report(sink->context, (uint64_t)(uintptr_t)message->_private, &err);
+}
+
+static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
+{
+    struct lp_sink *sink = opaque;
+    (void)client;
+    sink->queued--;
+    sink->reported++;
+    if (message->_private == NULL || !sink->has_tickets) return;
+    if (__builtin_expect(message->err != RD_KAFKA_RESP_ERR_NO_ERROR, 0)) report_failure(sink, message);
+    else sink->report(sink->context, (uint64_t)(uintptr_t)message->_private, NULL);
+}
+
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static enum lp_code sink_conf(const struct lp_sink_options *options, rd_kafka_conf_t **ret_conf, struct lp_error *err)
+{
+    char messages[24], kbytes[24];
+    snprintf(messages, sizeof messages, "%llu", (unsigned long long)clamp(options->queue_max, 1, QUEUE_MESSAGES_MAX));
+    snprintf(kbytes, sizeof kbytes, "%llu",
+             (unsigned long long)clamp(options->queue_max_bytes / 1024, 1, QUEUE_KBYTES_MAX));
+    const struct lp_client_value values[] = {{"queue.buffering.max.messages", messages},
+                                             {"queue.buffering.max.kbytes", kbytes}};
+    return lp_client_conf_new(options->conf, LP_CLIENT_SINK, options->client_id, values, 2, ret_conf, err);
+}
+
+enum lp_code lp_sink_new(const struct lp_sink_options *options, struct lp_sink **ret_sink, struct lp_error *err)
+{
+    _Static_assert(sizeof(void *) >= sizeof(uint64_t), "a ticket travels as the message's opaque pointer");
+    enum lp_code rc = LP_OK;
+    rd_kafka_conf_t *conf = NULL;
+    struct lp_sink *sink = calloc(1, sizeof *sink);
+    if (sink == NULL) return lp_fail_memory(err, sizeof *sink);
+    sink->report = options->report;
+    sink->context = options->context;
+    sink->has_tickets = options->report != NULL;
+    LP_GUARD(sink_conf(options, &conf, err));
+    rd_kafka_conf_set_opaque(conf, sink);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    LP_GUARD(lp_client_new(RD_KAFKA_PRODUCER, conf, &sink->client, err));
+    *ret_sink = sink;
+    return LP_OK;
+out:
+    free(sink);
+    return rc;
+}
+
+void lp_sink_free(struct lp_sink *sink)
+{
+    if (sink == NULL) return;
+    for (uint32_t i = 0; i < sink->topic_count; i++) {
+        rd_kafka_topic_destroy(sink->topics[i].topic);
+        free(sink->topics[i].name);
+    }
+    sink->topic_count = 0;
+    sink->has_tickets = false;
+    /* Left to itself past the deadline: its callbacks point here, so this stays allocated for good. */
+    if (lp_client_destroy(sink->client, 0, DESTROY_TIMEOUT_MS)) free(sink);
+}
+
+enum lp_code lp_sink_topic(struct lp_sink *sink, const char *name, struct lp_sink_topic **ret_topic,
+                           struct lp_error *err)
+{
+    for (uint32_t i = 0; i < sink->topic_count; i++)
+        if (strcmp(sink->topics[i].name, name) == 0) {
+            *ret_topic = &sink->topics[i];
+            return LP_OK;
+        }
+    if (sink->topic_count == TOPICS_MAX)
+        return lp_fail(err, LP_E_LIMIT, LP_FATAL, "more than %d output topics", TOPICS_MAX);
+    struct lp_sink_topic *topic = &sink->topics[sink->topic_count];
+    topic->name = strdup(name);
+    if (topic->name == NULL) return lp_fail_memory(err, strlen(name));
+    topic->topic = rd_kafka_topic_new(sink->client, name, NULL);
+    if (topic->topic == NULL) {
+        free(topic->name);
+        return lp_client_fail(err, rd_kafka_last_error(), name);
+    }
+    sink->topic_count++;
+    *ret_topic = topic;
+    return LP_OK;
+}
+
+static enum lp_code send_failed(rd_kafka_error_t *error, const struct lp_sink_message *message, struct lp_error *err)
+{
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    bool fatal = rd_kafka_error_is_fatal(error) != 0;
+    char what[ERROR_TEXT_BYTES];
+    snprintf(what, sizeof what, "topic %s", message->topic->name);
+    lp_client_fail(err, code, what);
+    if (fatal) err->action = LP_FATAL;
+    rd_kafka_error_destroy(error);
+    return err->code;
+}
+
+enum lp_code lp_sink_send(struct lp_sink *sink, const struct lp_sink_message *message, struct lp_error *err)
+{
+    rd_kafka_vu_t parts[8];
+    size_t count = 0;
+    parts[count].vtype = RD_KAFKA_VTYPE_RKT;
+    parts[count++].u.rkt = message->topic->topic;
+    parts[count].vtype = RD_KAFKA_VTYPE_PARTITION;
+    parts[count++].u.i32 = message->partition == LP_SINK_PARTITION_BY_KEY ? RD_KAFKA_PARTITION_UA : message->partition;
+    parts[count].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    parts[count++].u.i = RD_KAFKA_MSG_F_COPY;
+    parts[count].vtype = RD_KAFKA_VTYPE_VALUE;
+    parts[count].u.mem.ptr = (void *)(uintptr_t)message->value.data;
+    parts[count++].u.mem.size = message->value.size;
+    parts[count].vtype = RD_KAFKA_VTYPE_KEY;
+    parts[count].u.mem.ptr = (void *)(uintptr_t)message->key.data;
+    parts[count++].u.mem.size = message->key.size;
+    parts[count].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
+    parts[count++].u.i64 = message->timestamp_ms;
+    parts[count].vtype = RD_KAFKA_VTYPE_OPAQUE;
+    parts[count++].u.ptr = (void *)(uintptr_t)message->ticket;
+    if (message->headers != NULL) {
+        parts[count].vtype = RD_KAFKA_VTYPE_HEADERS;
+        parts[count++].u.headers = (rd_kafka_headers_t *)message->headers;
+    }
+    rd_kafka_error_t *error = rd_kafka_produceva(sink->client, parts, count);
+    if (__builtin_expect(error != NULL, 0)) return send_failed(error, message, err);
+    sink->queued++;
+    return LP_OK;
+}
+
+int lp_sink_poll(struct lp_sink *sink, int timeout_ms)
+{
+    sink->reported = 0;
+    rd_kafka_poll(sink->client, timeout_ms);
+    return sink->reported;
+}
+
+enum lp_code lp_sink_flush(struct lp_sink *sink, int timeout_ms, struct lp_error *err)
+{
+    sink->reported = 0;
+    if (rd_kafka_flush(sink->client, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR && sink->queued == 0) return LP_OK;
+    return lp_fail(err, LP_E_TIMEOUT, LP_RETRY, "%u messages not acknowledged within %d ms", sink->queued, timeout_ms);
+}
+
+void lp_sink_purge(struct lp_sink *sink)
+{
+    uint64_t deadline_ns = lp_clock_ns() + PURGE_TIMEOUT_MS * UINT64_C(1000000);
+    sink->reported = 0;
+    while (sink->queued > 0) {
+        /* Without waiting for the broker threads, one of which may hang in a connect; what they held comes next time.
+         */
+        rd_kafka_purge(sink->client,
+                       RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+        int left_ms = lp_client_left_ms(deadline_ns);
+        if (left_ms == 0) return;
+        rd_kafka_poll(sink->client, left_ms < 20 ? left_ms : 20);
+    }
+}
+
+bool lp_sink_fatal(struct lp_sink *sink, struct lp_error *err)
+{
+    char text[ERROR_TEXT_BYTES];
+    rd_kafka_resp_err_t error = rd_kafka_fatal_error(sink->client, text, sizeof text);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return false;
+    lp_fail(err, LP_E_IO, LP_FATAL, "producer: %s: %s", rd_kafka_err2name(error), text);
+    return true;
+}
+
+uint32_t lp_sink_queued(struct lp_sink *sink) { return sink->queued; }
