@@ -27,10 +27,13 @@ struct lp_model_options {
     bool require_golden;
 };
 
-/** Load, verify and prepare; reference count 1. Does not run the golden rows: lp_model_verify does. */
+/**
+ * Load, check and prepare; reference count 1. Does not run the golden rows: lp_model_verify does.
+ * @return what lp_bundle_load, lp_cleaner_new and lp_plan_new return; LP_E_REFUSED without the golden rows required
+ */
 LP_MUST_USE enum lp_code lp_model_load(const char *path, const struct lp_model_options *options,
                                        struct lp_model **ret_model, struct lp_error *err);
-/** As lp_model_load, taking the bundle (also on failure). */
+/** As lp_model_load, taking the bundle (also on failure); options NULL: the defaults. */
 LP_MUST_USE enum lp_code lp_model_new(struct lp_bundle *bundle, const struct lp_model_options *options,
                                       struct lp_model **ret_model, struct lp_error *err);
 
@@ -40,7 +43,8 @@ LP_MUST_USE enum lp_code lp_model_new(struct lp_bundle *bundle, const struct lp_
  */
 LP_MUST_USE enum lp_code lp_model_verify(const struct lp_model *model, struct lp_error *err);
 
-/** Thread-safe. A pointer read from shared memory must be referenced under the lock that guards it. */
+/** Thread-safe; _unref accepts NULL. A pointer read from shared memory must be referenced under the lock that guards
+ * it. */
 struct lp_model *lp_model_ref(struct lp_model *model);
 void lp_model_unref(struct lp_model *model);
 
