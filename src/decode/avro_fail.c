@@ -1,0 +1,96 @@
+/* What went wrong in a body: the text and the field. Off the hot path. */
+#include "decode/avro_run.h"
+
+#include <stdio.h>
+
+struct field_text {
+    char text[LP_ERROR_FIELD_BYTES * 2];
+    size_t start; /* text[start ...]: names are put in front of one another */
+};
+
+static void put_before(struct field_text *field, const char *name, size_t bytes, bool dot)
+{
+    if (dot && field->start > 0) field->text[--field->start] = '.';
+    if (bytes > field->start) bytes = field->start;
+    field->start -= bytes;
+    memcpy(field->text + field->start, name, bytes);
+}
+
+static void put_place(struct field_text *field, const struct lp_avro_plan *plan, uint32_t place)
+{
+    const struct lp_avro_place *places = plan->places.data;
+    for (; place != LP_AVRO_NOWHERE && place < plan->places.count; place = places[place].parent) {
+        if (places[place].bytes == 0) continue;
+        bool dot = field->text[field->start] != '\0' && field->text[field->start] != '[';
+        put_before(field, (const char *)plan->chars.data + places[place].at, places[place].bytes, dot);
+    }
+}
+
+/* The first field of a fixed-width run that is not whole in what is left of the body. */
+static uint32_t short_place(const struct lp_avro_run *run, const struct lp_avro_op *op)
+{
+    const struct lp_avro_run_end *ends = run->plan->runs.data;
+    size_t left = (size_t)(run->end - run->bad_at);
+    for (uint32_t i = 0; i < op->count; i++)
+        if (ends[op->target + i].offset > left) return ends[op->target + i].place;
+    return op->place;
+}
+
+static uint32_t place_of(const struct lp_avro_run *run, const struct lp_avro_op *op)
+{
+    size_t left = (size_t)(run->end - run->bad_at);
+    switch (op->code) {
+    case LP_AVRO_OP_FIXED: return short_place(run, op);
+    case LP_AVRO_OP_F32: return op->place + (uint32_t)(left / 4);
+    case LP_AVRO_OP_F64: return op->place + (uint32_t)(left / 8);
+    default: return op->place + run->element;
+    }
+}
+
+/* A varint that lp_avro_varint refused: is it the body that ends, or the number that does not? */
+static const char *varint_text(const struct lp_avro_run *run)
+{
+    const unsigned char *p = run->bad_at;
+    while (p < run->end && p - run->bad_at < 10 && (*p & 0x80) != 0) p++;
+    if (p == run->end) return "the record ends within a number";
+    if (p - run->bad_at >= 9) return "a long of more than 64 bits";
+    return run->why == LP_AVRO_BAD_INT ? "an int of more than 32 bits or five bytes" : "not a number";
+}
+
+static const char *why_text(const struct lp_avro_run *run)
+{
+    static const char *const texts[] = {
+        [LP_AVRO_BAD_SHORT] = "the record ends early",
+        [LP_AVRO_BAD_BOOLEAN] = "a boolean that is neither 0 nor 1",
+        [LP_AVRO_BAD_LENGTH] = "a length that is negative or past the record's end",
+        [LP_AVRO_BAD_UTF8] = "not valid UTF-8",
+        [LP_AVRO_BAD_UNION] = "a branch that the union does not have",
+        [LP_AVRO_BAD_ENUM] = "a symbol that the enum does not have",
+        [LP_AVRO_BAD_SYMBOL] = "a symbol that the reader's enum lacks, and it has no default",
+        [LP_AVRO_BAD_DECIMAL] = "a decimal of too many digits",
+        [LP_AVRO_BAD_BLOCK] = "a block whose count or size is wrong",
+        [LP_AVRO_BAD_TRAILING] = "bytes after the record's end: is this the right schema?",
+        [LP_AVRO_BAD_ITEMS] = "too many array and map items in one record",
+        [LP_AVRO_BAD_DEPTH] = "nested too deep",
+        [LP_AVRO_BAD_SCRATCH] = "the record's texts do not fit in the scratch",
+    };
+    if (run->why == LP_AVRO_BAD_VARINT || run->why == LP_AVRO_BAD_INT) return varint_text(run);
+    return texts[run->why];
+}
+
+enum lp_code lp_avro_run_fail(const struct lp_avro_run *run, const struct lp_avro_op *op, struct lp_error *err)
+{
+    struct field_text field = {.start = sizeof field.text - 1};
+    put_place(&field, run->plan, place_of(run, op));
+    for (uint32_t i = run->call_count; i-- > 0;) put_place(&field, run->plan, run->returns[i]->place);
+    const char *name = field.text + field.start;
+    size_t offset = (size_t)(run->bad_at - run->body);
+    enum lp_code code = run->why >= LP_AVRO_BAD_ITEMS ? LP_E_LIMIT : LP_E_INVALID;
+    if (run->why == LP_AVRO_BAD_WIDTH)
+        return lp_fail_field(err, code, LP_SKIP_RECORD, name, "avro: %s: byte %zu: an array that has not %u values",
+                             name, offset, (unsigned)op->count);
+    if (run->why == LP_AVRO_BAD_DATUM)
+        return lp_fail_field(err, code, LP_SKIP_RECORD, name, "avro: %s: byte %zu: %.*s", name, offset, (int)op->count,
+                             (const char *)run->plan->chars.data + op->arg);
+    return lp_fail_field(err, code, LP_SKIP_RECORD, name, "avro: %s: byte %zu: %s", name, offset, why_text(run));
+}

@@ -1,0 +1,246 @@
+#include "decode/avro_path.h"
+
+#include <stdlib.h>
+
+enum { CHECK_STEPS_MAX = 1 << 20 };
+
+struct segment {
+    struct lp_span name; /* data == NULL: an index */
+    uint32_t index;
+};
+
+static enum lp_code bad_path(const struct lp_want *want, const char *what, struct lp_error *err)
+{
+    return lp_fail_field(err, LP_E_INVALID, LP_FATAL, want->path, "path '%s': %s", want->path, what);
+}
+
+/* `[digits]` at *at. */
+static enum lp_code read_index(const struct lp_want *want, size_t *at, struct segment *ret_segment,
+                               struct lp_error *err)
+{
+    const char *text = want->path;
+    size_t i = *at + 1;
+    uint64_t index = 0;
+    if (text[i] == ']')
+        return lp_fail_field(err, LP_E_UNSUPPORTED, LP_FATAL, text,
+                             "path '%s': [] (a row for each item) is not read here", text);
+    for (; text[i] >= '0' && text[i] <= '9'; i++) {
+        index = index * 10 + (uint64_t)(text[i] - '0');
+        if (index >= LP_AVRO_ITEMS_MAX) return bad_path(want, "the index is too large", err);
+    }
+    if (text[i] != ']' || i == *at + 1) return bad_path(want, "expected [number]", err);
+    *at = i + 1;
+    *ret_segment = (struct segment){.index = (uint32_t)index};
+    return LP_OK;
+}
+
+/* A name up to the next `.` or `[`; a backslash takes the byte after it as it is. */
+static enum lp_code read_name(const struct lp_want *want, struct lp_avro_pool *pool, size_t *at,
+                              struct segment *ret_segment, struct lp_error *err)
+{
+    const char *text = want->path;
+    unsigned char *name = lp_avro_pool_take(pool, strlen(text + *at) + 1, 1);
+    if (name == NULL) return lp_fail_memory(err, strlen(text));
+    size_t bytes = 0;
+    while (text[*at] != '\0' && text[*at] != '.' && text[*at] != '[') {
+        if (text[*at] == '\\' && text[*at + 1] == '\0') return bad_path(want, "ends in a backslash", err);
+        if (text[*at] == '\\') (*at)++;
+        name[bytes++] = (unsigned char)text[(*at)++];
+    }
+    if (bytes == 0) return bad_path(want, "an empty name", err);
+    *ret_segment = (struct segment){.name = lp_span_of(name, bytes)};
+    return LP_OK;
+}
+
+static enum lp_code read_segment(const struct lp_want *want, struct lp_avro_pool *pool, size_t *at,
+                                 struct segment *ret_segment, struct lp_error *err)
+{
+    if (want->path[*at] == '[') return read_index(want, at, ret_segment, err);
+    if (*at > 0) {
+        if (want->path[*at] != '.') return bad_path(want, "expected a dot", err);
+        (*at)++;
+    }
+    return read_name(want, pool, at, ret_segment, err);
+}
+
+static struct lp_avro_node *child_find(const struct lp_avro_node *node, const struct segment *segment)
+{
+    for (struct lp_avro_node *child = node->child; child != NULL; child = child->next)
+        if (child->index == segment->index && (child->name.data == NULL) == (segment->name.data == NULL) &&
+            lp_span_equal(child->name, segment->name))
+            return child;
+    return NULL;
+}
+
+static struct lp_avro_node *child_add(struct lp_avro_pool *pool, struct lp_avro_node *node,
+                                      const struct segment *segment, struct lp_span path)
+{
+    struct lp_avro_node *child = lp_avro_pool_take(pool, 1, sizeof *child);
+    if (child == NULL) return NULL;
+    *child = (struct lp_avro_node){
+        .name = segment->name, .index = segment->index, .first_want = LP_AVRO_NO_WANT, .path = path};
+    if (node->last_child != NULL) node->last_child->next = child;
+    else node->child = child;
+    node->last_child = child;
+    return child;
+}
+
+static enum lp_code tree_add(struct lp_avro_tree *tree, struct lp_avro_pool *pool, uint32_t want_index,
+                             struct lp_error *err)
+{
+    const struct lp_want *want = &tree->wants[want_index];
+    struct lp_avro_node *node = tree->root;
+    uint32_t depth = 0;
+    for (size_t at = 0; want->path[at] != '\0';) {
+        struct segment segment = {.index = 0};
+        LP_TRY(read_segment(want, pool, &at, &segment, err));
+        if (++depth > LP_AVRO_DEPTH_MAX) return bad_path(want, "too many parts", err);
+        struct lp_avro_node *child = child_find(node, &segment);
+        if (child == NULL) child = child_add(pool, node, &segment, lp_span_of(want->path, at));
+        if (child == NULL) return lp_fail_memory(err, sizeof *child);
+        node = child;
+    }
+    if (want->type == LP_WANT_VECTOR && want->width == 0) return bad_path(want, "a vector of width 0", err);
+    tree->next_want[want_index] = node->first_want;
+    node->first_want = want_index;
+    return LP_OK;
+}
+
+enum lp_code lp_avro_tree_build(struct lp_avro_pool *pool, const struct lp_want *wants, uint32_t want_count,
+                                struct lp_avro_tree *ret_tree, struct lp_error *err)
+{
+    struct lp_avro_tree tree = {.wants = wants, .want_count = want_count};
+    tree.root = lp_avro_pool_take(pool, 1, sizeof *tree.root);
+    tree.next_want = lp_avro_pool_take(pool, (size_t)want_count + 1, sizeof *tree.next_want);
+    if (tree.root == NULL || tree.next_want == NULL) return lp_fail_memory(err, want_count);
+    tree.root->first_want = LP_AVRO_NO_WANT;
+    for (uint32_t i = 0; i < want_count; i++) LP_TRY(tree_add(&tree, pool, i, err));
+    *ret_tree = tree;
+    return LP_OK;
+}
+
+const char *lp_avro_want_name(enum lp_want_type type)
+{
+    static const char *const names[] = {[LP_WANT_NUMBER] = "a number",
+                                        [LP_WANT_TEXT] = "text",
+                                        [LP_WANT_VECTOR] = "a vector",
+                                        [LP_WANT_TIME_MS] = "a time"};
+    return names[type];
+}
+
+static bool number_fits(const struct lp_avro_type *type)
+{
+    bool bytes = type->kind == LP_AVRO_BYTES || type->kind == LP_AVRO_FIXED;
+    return type->kind <= LP_AVRO_DOUBLE || (bytes && type->logical == LP_AVRO_DECIMAL);
+}
+
+/* An instant: a time of day has no date, and a plain int or a real says no unit. */
+static bool time_fits(const struct lp_avro_type *type)
+{
+    if (type->kind == LP_AVRO_INT) return type->logical == LP_AVRO_DATE;
+    return type->kind == LP_AVRO_LONG && type->logical != LP_AVRO_TIME;
+}
+
+static bool vector_fits(const struct lp_avro_type *type)
+{
+    if (type->kind != LP_AVRO_ARRAY) return false;
+    const struct lp_avro_type *items = type->branches[0];
+    if (items->kind != LP_AVRO_UNION) return number_fits(items);
+    for (uint32_t i = 0; i < items->count; i++)
+        if (number_fits(items->branches[i])) return true;
+    return false;
+}
+
+bool lp_avro_fits(enum lp_want_type type, const struct lp_avro_type *reader)
+{
+    if (reader->kind == LP_AVRO_NULL) return true;
+    switch (type) {
+    case LP_WANT_NUMBER: return number_fits(reader);
+    case LP_WANT_TEXT:
+        return (reader->kind < LP_AVRO_PRIMITIVES || reader->kind == LP_AVRO_ENUM || reader->kind == LP_AVRO_FIXED) &&
+               reader->logical != LP_AVRO_DECIMAL;
+    case LP_WANT_VECTOR: return vector_fits(reader);
+    case LP_WANT_TIME_MS: return time_fits(reader);
+    }
+    return false;
+}
+
+/* ---- do the paths exist? ---- */
+
+struct check {
+    const struct lp_avro_tree *tree;
+    const struct lp_avro_type **found;   /* [want_count] a type at its path, or NULL */
+    const struct lp_avro_type **fitting; /* [want_count] a type that fits, or NULL */
+    uint32_t steps;
+};
+
+static void note_wants(struct check *check, const struct lp_avro_node *node, const struct lp_avro_type *type,
+                       bool in_union)
+{
+    for (uint32_t want = node->first_want; want != LP_AVRO_NO_WANT; want = check->tree->next_want[want]) {
+        bool fits = lp_avro_fits(check->tree->wants[want].type, type);
+        if (check->found[want] == NULL || type->kind != LP_AVRO_NULL) check->found[want] = type;
+        if (fits && (type->kind != LP_AVRO_NULL || !in_union)) check->fitting[want] = type;
+    }
+}
+
+static const struct lp_avro_type *step_into(const struct lp_avro_type *type, const struct lp_avro_node *child)
+{
+    bool named = child->name.data != NULL;
+    if (type->kind == LP_AVRO_RECORD && named) {
+        int64_t at = lp_avro_index_of(type->index, child->name);
+        return at >= 0 ? type->fields[at].type : NULL;
+    }
+    if ((type->kind == LP_AVRO_MAP && named) || (type->kind == LP_AVRO_ARRAY && !named)) return type->branches[0];
+    return NULL;
+}
+
+/* Recursion follows the paths, which LP_AVRO_DEPTH_MAX bounds; a union adds one level to each. */
+static bool check_node(struct check *check, const struct lp_avro_node *node, const struct lp_avro_type *type,
+                       bool in_union)
+{
+    if (++check->steps > CHECK_STEPS_MAX) return false;
+    if (type->kind == LP_AVRO_UNION) {
+        for (uint32_t i = 0; i < type->count; i++)
+            if (!check_node(check, node, type->branches[i], true)) return false;
+        return true;
+    }
+    note_wants(check, node, type, in_union);
+    for (const struct lp_avro_node *child = node->child; child != NULL; child = child->next) {
+        const struct lp_avro_type *inner = step_into(type, child);
+        if (inner != NULL && !check_node(check, child, inner, false)) return false;
+    }
+    return true;
+}
+
+static enum lp_code check_result(const struct check *check, uint32_t want, struct lp_error *err)
+{
+    const char *path = check->tree->wants[want].path;
+    if (check->found[want] == NULL)
+        return lp_fail_field(err, LP_E_NOT_FOUND, LP_FATAL, path,
+                             "avro: the schema has no field '%s': correct the feature's path", path);
+    if (check->fitting[want] == NULL)
+        return lp_fail_field(err, LP_E_MISMATCH, LP_FATAL, path, "avro: field '%s' is %s%s in the schema, wanted as %s",
+                             path, lp_avro_kind_name(check->found[want]->kind),
+                             check->found[want]->logical == LP_AVRO_DECIMAL ? " (decimal)" : "",
+                             lp_avro_want_name(check->tree->wants[want].type));
+    return LP_OK;
+}
+
+enum lp_code lp_avro_tree_check(const struct lp_avro_tree *tree, const struct lp_avro_type *reader,
+                                struct lp_error *err)
+{
+    const uint32_t want_count = tree->want_count;
+    struct lp_avro_pool pool = {0};
+    enum lp_code rc = LP_OK;
+    struct check check = {.tree = tree};
+    check.found = lp_avro_pool_take(&pool, (size_t)want_count + 1, sizeof *check.found);
+    check.fitting = lp_avro_pool_take(&pool, (size_t)want_count + 1, sizeof *check.fitting);
+    if (check.found == NULL || check.fitting == NULL) LP_GUARD(lp_fail_memory(err, want_count));
+    if (!check_node(&check, tree->root, reader, false))
+        LP_GUARD(lp_fail(err, LP_E_LIMIT, LP_FATAL, "avro: the wanted paths meet too many unions"));
+    for (uint32_t i = 0; i < want_count; i++) LP_GUARD(check_result(&check, i, err));
+out:
+    lp_avro_pool_done(&pool);
+    return rc;
+}
