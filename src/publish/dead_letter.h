@@ -23,8 +23,8 @@ struct lp_dead_letter {
 
 /**
  * Name every header of a dead letter in turn: __connect.errors.topic, .partition, .offset, .connector.name, .task.id,
- * .stage, .class.name, .exception.class.name, .exception.message, lepton.error.field, lepton.error.code; numbers as
- * decimal text (Kafka Connect's convention).
+ * .stage, .class.name, .exception.class.name, .exception.message, lepton.error.field (only where the error names one),
+ * lepton.error.code; numbers as decimal text (Kafka Connect's convention).
  */
 void lp_dead_letter_headers(const struct lp_dead_letter *letter,
                             void (*add)(void *context, const char *name, struct lp_span value), void *context);

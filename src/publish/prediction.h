@@ -1,4 +1,16 @@
-/* The publish stage: scores -> prediction bytes (Avro or JSON), in the layout of schemas/prediction.avsc. */
+/*
+ * The publish stage: scores -> prediction bytes (Avro or JSON), in the layout of schemas/prediction.avsc.
+ *
+ * Every field is a union of null and a type with default null, and a writer's schema is the file's with fields left
+ * out, so any two subsets can read one another.
+ *
+ * The lean set (no fields named) is version, model_sha256, scores: which model, in words and beyond doubt, and what it
+ * said. The event time is the record's timestamp, the entity its key. With one score that is 18 + n bytes plus 5 of
+ * framing where the version has n bytes ("12": 25 in all; "1.0.0": 28), and 4 bytes for each further score.
+ *
+ * JSON is one object with the fields asked for in the same order, null where a field has none; the hash as 16 hex
+ * digits, times in milliseconds, scores in the shortest form that reads back the same float.
+ */
 #ifndef LP_PUBLISH_PREDICTION_H
 #define LP_PUBLISH_PREDICTION_H
 
@@ -11,38 +23,47 @@
 
 enum lp_output_format { LP_OUTPUT_AVRO, LP_OUTPUT_JSON };
 
-/** What a prediction may carry; one object per record, filled by the lane. */
+/** One candidate of a list. */
+struct lp_prediction_item {
+    struct lp_span id; /* data NULL: null */
+    float score;
+};
+
+/** What a prediction may carry; one object per record, filled by the lane. Borrowed for the call; zero means absent. */
 struct lp_prediction {
-    const char *slot, *version;
+    const char *slot, *version;   /* UTF-8, NULL: null */
     uint64_t model_sha256_prefix; /* first 8 bytes of the file's SHA-256, big-endian */
     uint32_t row_count, output_count;
-    const float *scores;            /* [row_count][output_count] */
-    const int32_t *labels;          /* [row_count], -1: none */
-    const char *const *label_names; /* by label, or NULL */
-    int64_t event_time_ms, scored_time_ms;
-    int32_t partition;
-    int64_t offset;
+    const float *scores;            /* [row_count][output_count], NULL: null */
+    const int32_t *labels;          /* [row_count], -1: none; NULL: none. A label is written for a single row only. */
+    const char *const *label_names; /* by label, or NULL: the label's number is its text */
+    uint32_t item_count;
+    const struct lp_prediction_item *items; /* [item_count], best first; NULL: null */
+    int64_t event_time_ms, scored_time_ms;  /* -1: null */
+    int32_t partition;                      /* -1: null */
+    int64_t offset;                         /* -1: null */
     bool degraded, shadow, canary;
     uint32_t missing_count;
 };
 
 struct lp_encoder; /* compiled from the field list; immutable, any thread */
 
-/** `fields`: names out of schemas/prediction.avsc, or none for the lean set. LP_E_INVALID names an unknown one. */
+/** `fields`: names out of schemas/prediction.avsc in any order, or none for the lean set. LP_E_INVALID names the one
+ * that is unknown or named twice. */
 LP_MUST_USE enum lp_code lp_encoder_new(enum lp_output_format format, const char *const *fields, uint32_t field_count,
                                         struct lp_encoder **ret_encoder, struct lp_error *err);
 void lp_encoder_free(struct lp_encoder *encoder);
 
-/** The writer's schema (a subset of schemas/prediction.avsc in its order), JSON text owned by the encoder. */
+/** The writer's schema (a subset of schemas/prediction.avsc in its order), JSON text owned by the encoder. Also for
+ * JSON output, where it describes the object. */
 const char *lp_encoder_schema(const struct lp_encoder *encoder);
 
 /**
- * Append one prediction. Avro with `framing` of non-zero size begins with those bytes (00 + schema id). No allocation
- * once `out` has grown; about 30 ns for the lean set.
+ * Append one prediction. Avro with `framing` of non-zero size begins with those bytes (00 + schema id); JSON has none.
+ * No allocation once `out` has grown; about 20 ns for the lean set in Avro. A prediction that does not fit sets
+ * out->failed.
  */
 void lp_encoder_run(const struct lp_encoder *encoder, struct lp_span framing, const struct lp_prediction *prediction,
                     struct lp_buffer *out);
-
-/** JSON object of an lp_record's scores as `lepton score` prints it is cmd/'s business, not this module's. */
 
 #endif

@@ -1,0 +1,82 @@
+/* Compiling the field list. */
+#include "publish/prediction_fields.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SCHEMA_MAX_BYTES = 64 * 1024 };
+
+static const enum lp_prediction_field lean[] = {LP_FIELD_VERSION, LP_FIELD_MODEL_SHA256, LP_FIELD_SCORES};
+
+static enum lp_code select_field(const char *name, bool *selected, struct lp_error *err)
+{
+    for (uint32_t i = 0; i < LP_FIELD_COUNT; i++) {
+        if (strcmp(name, lp_prediction_fields[i].name) != 0) continue;
+        if (selected[i]) return lp_fail_field(err, LP_E_INVALID, LP_FATAL, name, "output field %s: named twice", name);
+        selected[i] = true;
+        return LP_OK;
+    }
+    return lp_fail_field(err, LP_E_INVALID, LP_FATAL, name,
+                         "output field %s: not a field of a prediction (schemas/prediction.avsc lists them)", name);
+}
+
+static enum lp_code build_schema(struct lp_encoder *encoder, struct lp_error *err)
+{
+    struct lp_buffer *schema = &encoder->schema;
+    lp_buffer_init(schema, SCHEMA_MAX_BYTES);
+    lp_buffer_text(schema, lp_prediction_schema_head);
+    for (uint32_t i = 0; i < encoder->field_count; i++) {
+        if (i > 0) lp_buffer_text(schema, ", ");
+        lp_buffer_text(schema, lp_prediction_fields[encoder->fields[i]].schema);
+    }
+    lp_buffer_text(schema, lp_prediction_schema_tail);
+    lp_buffer_append(schema, "", 1);
+    return lp_buffer_check(schema, "prediction schema", err);
+}
+
+enum lp_code lp_encoder_new(enum lp_output_format format, const char *const *fields, uint32_t field_count,
+                            struct lp_encoder **ret_encoder, struct lp_error *err)
+{
+    bool selected[LP_FIELD_COUNT] = {false};
+    for (uint32_t i = 0; i < field_count; i++) LP_TRY(select_field(fields[i], selected, err));
+    for (uint32_t i = 0; field_count == 0 && i < sizeof lean / sizeof *lean; i++) selected[lean[i]] = true;
+
+    struct lp_encoder *encoder = calloc(1, sizeof *encoder);
+    if (encoder == NULL) return lp_fail_memory(err, sizeof *encoder);
+    encoder->format = format;
+    for (uint32_t i = 0; i < LP_FIELD_COUNT; i++)
+        if (selected[i]) encoder->fields[encoder->field_count++] = (uint8_t)i;
+    enum lp_code rc = build_schema(encoder, err);
+    if (rc != LP_OK) {
+        lp_encoder_free(encoder);
+        return rc;
+    }
+    *ret_encoder = encoder;
+    return LP_OK;
+}
+
+void lp_encoder_free(struct lp_encoder *encoder)
+{
+    if (encoder == NULL) return;
+    lp_buffer_done(&encoder->schema);
+    free(encoder);
+}
+
+const char *lp_encoder_schema(const struct lp_encoder *encoder) { return (const char *)encoder->schema.data; }
+
+struct lp_span lp_prediction_label(const struct lp_prediction *prediction, char digits[static 16])
+{
+    if (prediction->row_count != 1 || prediction->labels == NULL || prediction->labels[0] < 0)
+        return (struct lp_span){0};
+    int32_t label = prediction->labels[0];
+    if (prediction->label_names != NULL) return lp_span_text(prediction->label_names[label]);
+    int length = snprintf(digits, 16, "%d", label);
+    return lp_span_of(digits, (size_t)length);
+}
+
+void lp_encoder_run(const struct lp_encoder *encoder, struct lp_span framing, const struct lp_prediction *prediction,
+                    struct lp_buffer *out)
+{
+    if (encoder->format == LP_OUTPUT_JSON) lp_prediction_write_json(encoder, prediction, out);
+    else lp_prediction_write_avro(encoder, framing, prediction, out);
+}

@@ -1,0 +1,52 @@
+/* Private to publish/: the fields of a prediction in the order of schemas/prediction.avsc, each with its piece of the
+ * schema. A test compares the whole with the file. */
+#ifndef LP_PUBLISH_PREDICTION_FIELDS_H
+#define LP_PUBLISH_PREDICTION_FIELDS_H
+
+#include "publish/prediction.h"
+
+enum lp_prediction_field {
+    LP_FIELD_SLOT,
+    LP_FIELD_VERSION,
+    LP_FIELD_MODEL_SHA256,
+    LP_FIELD_ROWS,
+    LP_FIELD_SCORES,
+    LP_FIELD_LABEL,
+    LP_FIELD_ITEMS,
+    LP_FIELD_EVENT_TIME,
+    LP_FIELD_SCORED_TIME,
+    LP_FIELD_PARTITION,
+    LP_FIELD_OFFSET,
+    LP_FIELD_DEGRADED,
+    LP_FIELD_SHADOW,
+    LP_FIELD_CANARY,
+    LP_FIELD_MISSING_COUNT,
+    LP_FIELD_COUNT,
+};
+
+struct lp_prediction_field_info {
+    const char *name;
+    const char *schema; /* its entry in "fields" */
+};
+
+extern const struct lp_prediction_field_info lp_prediction_fields[LP_FIELD_COUNT];
+/** Text before and after the fields. */
+extern const char lp_prediction_schema_head[], lp_prediction_schema_tail[];
+
+/** The compiled encoder: which fields, in order, with their JSON keys. */
+struct lp_encoder {
+    enum lp_output_format format;
+    uint32_t field_count;
+    uint8_t fields[LP_FIELD_COUNT];
+    struct lp_buffer schema; /* zero-terminated */
+};
+
+/** Text of a label for a single row, data NULL when there is none; `digits` backs a number. */
+struct lp_span lp_prediction_label(const struct lp_prediction *prediction, char digits[static 16]);
+
+void lp_prediction_write_avro(const struct lp_encoder *encoder, struct lp_span framing,
+                              const struct lp_prediction *prediction, struct lp_buffer *out);
+void lp_prediction_write_json(const struct lp_encoder *encoder, const struct lp_prediction *prediction,
+                              struct lp_buffer *out);
+
+#endif

@@ -1,0 +1,140 @@
+/* Schubfach for binary32. Every quantity below carries the name it has in the paper or in IEEE 754. */
+#include "publish/shortest.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { POWER_MIN = -31, HIDDEN_BIT = 1 << 23, EXPONENT_BIAS = 150, PLAIN_MIN = -3, PLAIN_MAX = 16 };
+
+static const uint64_t powers[] = {
+#include "publish/shortest_powers.inc"
+};
+
+/* value = digits * 10^exponent */
+struct decimal {
+    uint32_t digits;
+    int32_t exponent;
+};
+
+static int32_t floor_log2_of_power10(int32_t k) { return (k * 1741647) >> 19; }
+
+/* floor(log10(2^q)), or floor(log10(3/4 * 2^q)) where the gap below is half the one above. */
+static int32_t floor_log10_of_power2(int32_t q, bool is_lower_closer)
+{
+    return (q * 1262611 - (is_lower_closer ? 524031 : 0)) >> 22;
+}
+
+/* The product's upper 32 bits, with the lowest bit set when anything was cut off. */
+static uint32_t round_to_odd(uint64_t g, uint32_t cp)
+{
+    unsigned __int128 product = (unsigned __int128)g * cp;
+    return (uint32_t)(product >> 64) | ((uint32_t)(product >> 32) > 1);
+}
+
+static struct decimal shortest(uint32_t significand, uint32_t exponent)
+{
+    uint32_t c = exponent != 0 ? significand | HIDDEN_BIT : significand;
+    int32_t q = exponent != 0 ? (int32_t)exponent - EXPONENT_BIAS : 1 - EXPONENT_BIAS;
+    if (q <= 0 && q > -24 && (c & ((1u << -q) - 1)) == 0) return (struct decimal){c >> -q, 0};
+
+    bool is_even = (c & 1) == 0, is_lower_closer = significand == 0 && exponent > 1;
+    int32_t k = floor_log10_of_power2(q, is_lower_closer);
+    int32_t h = q + floor_log2_of_power10(-k) + 1;
+    uint64_t g = powers[-k - POWER_MIN];
+    uint32_t lower = round_to_odd(g, (4 * c - 2 + is_lower_closer) << h) + !is_even;
+    uint32_t middle = round_to_odd(g, (4 * c) << h);
+    uint32_t upper = round_to_odd(g, (4 * c + 2) << h) - !is_even;
+
+    uint32_t s = middle / 4;
+    if (s >= 10) {
+        uint32_t tens = s / 10;
+        bool is_down_inside = lower <= 40 * tens, is_up_inside = 40 * tens + 40 <= upper;
+        if (is_down_inside != is_up_inside) return (struct decimal){tens + is_up_inside, k + 1};
+    }
+    bool is_down_inside = lower <= 4 * s, is_up_inside = 4 * s + 4 <= upper;
+    if (is_down_inside != is_up_inside) return (struct decimal){s + is_up_inside, k};
+    uint32_t half = 4 * s + 2;
+    return (struct decimal){s + (middle > half || (middle == half && (s & 1) != 0)), k};
+}
+
+static struct decimal without_zeros(struct decimal d)
+{
+    while (d.digits % 10 == 0) {
+        d.digits /= 10;
+        d.exponent++;
+    }
+    return d;
+}
+
+static uint32_t digit_count(uint32_t digits)
+{
+    uint32_t count = 1;
+    for (uint32_t bound = 10; count < 10 && digits >= bound; bound *= 10) count++;
+    return count;
+}
+
+static void write_digits(char *text, uint32_t digits, uint32_t count)
+{
+    while (count-- > 0) {
+        text[count] = (char)('0' + digits % 10);
+        digits /= 10;
+    }
+}
+
+/* d.ddde-05: the exponent has two digits at least and, for a float, at most. */
+static size_t write_scientific(char *text, uint32_t digits, uint32_t count, int32_t point)
+{
+    int32_t exponent = point - 1;
+    write_digits(text + 1, digits, count);
+    text[0] = text[1];
+    text[1] = '.';
+    char *at = text + (count > 1 ? count + 1 : 1);
+    *at++ = 'e';
+    *at++ = exponent < 0 ? '-' : '+';
+    write_digits(at, (uint32_t)(exponent < 0 ? -exponent : exponent), 2);
+    return (size_t)(at - text) + 2;
+}
+
+/* digits with the decimal point after `point` of them (0 or below: behind leading zeros). */
+static size_t write_plain(char *text, uint32_t digits, uint32_t count, int32_t point)
+{
+    if (point <= 0) {
+        memcpy(text, "0.0000", 6);
+        write_digits(text + 2 - point, digits, count);
+        return (size_t)(2 - point) + count;
+    }
+    if ((uint32_t)point >= count) {
+        write_digits(text, digits, count);
+        memset(text + count, '0', (uint32_t)point - count);
+        return (size_t)point;
+    }
+    write_digits(text + 1, digits, count);
+    memmove(text, text + 1, (size_t)point);
+    text[point] = '.';
+    return (size_t)count + 1;
+}
+
+static size_t write_word(char *text, const char *word)
+{
+    size_t length = strlen(word);
+    memcpy(text, word, length);
+    return length;
+}
+
+size_t lp_shortest_float(char *text, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint32_t significand = bits & (HIDDEN_BIT - 1), exponent = bits >> 23 & 0xff;
+    if (exponent == 0xff) return write_word(text, significand != 0 ? "nan" : bits >> 31 ? "-inf" : "inf");
+    size_t sign = bits >> 31;
+    text[0] = '-';
+    text += sign;
+    if (exponent == 0 && significand == 0) return sign + write_word(text, "0");
+    struct decimal d = without_zeros(shortest(significand, exponent));
+    uint32_t count = digit_count(d.digits);
+    int32_t point = (int32_t)count + d.exponent;
+    bool is_plain = point >= PLAIN_MIN && point <= PLAIN_MAX;
+    return sign + (is_plain ? write_plain : write_scientific)(text, d.digits, count, point);
+}
