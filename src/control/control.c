@@ -265,8 +265,7 @@ static void on_control_record(struct lp_control *control, const struct lp_reader
     struct lp_desired *desired = NULL;
     struct lp_error err;
     if (lp_desired_parse(record->value, control->options.control_max_bytes, &desired, &err) != LP_OK) {
-        say(control, control->observed, replayed && control->status.serving ? LP_SLOT_REFUSED : LP_SLOT_STARTING,
-            err.text);
+        say(control, control->observed, LP_SLOT_REFUSED, err.text);
         return;
     }
     if (replayed) {

@@ -1,0 +1,298 @@
+/* Everything that must be known before the first record: schemas, ids, partition counts, limits. */
+#include "worker/worker_private.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "decode/avro.h"
+#include "decode/decoder.h"
+#include "decode/registry.h"
+#include "infer/infer.h"
+#include "kafka/admin.h"
+#include "publish/drift_record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ASK_TIMEOUT_MS = 5000, RETRY_MS = 500 };
+
+/* One question that is asked again until it is answered, the start is given up, or time is over. */
+struct wait {
+    struct lp_worker *worker;
+    lp_worker_interrupted *interrupted;
+    void *context;
+    uint64_t deadline_ns;
+    bool said;
+};
+
+static bool again(struct wait *wait, const char *what, const struct lp_error *err)
+{
+    atomic_store(&wait->worker->waiting_for, what);
+    if (!wait->said) LP_LOG(LP_LOG_WARN, "waiting", lp_kv("for", what), lp_kv("reason", err->text));
+    wait->said = true;
+    for (int i = 0; i < 10; i++) {
+        if (wait->interrupted != NULL && wait->interrupted(wait->context)) return false;
+        struct timespec pause = {.tv_nsec = RETRY_MS / 10 * 1000000L};
+        nanosleep(&pause, NULL);
+    }
+    return lp_clock_ns() < wait->deadline_ns;
+}
+
+/* A topic that is not there yet may come; a broker that is away may come back. */
+static enum lp_code ask_partitions(struct wait *wait, const char *topic, const char *what, uint32_t *ret_count,
+                                   struct lp_error *err)
+{
+    enum lp_code rc;
+    wait->said = false;
+    do {
+        rc = lp_admin_partition_count(&wait->worker->shared.kafka, topic, ASK_TIMEOUT_MS, ret_count, err);
+        if (rc == LP_OK || (rc != LP_E_NOT_FOUND && err->action != LP_RETRY)) return rc;
+    } while (again(wait, what, err));
+    return lp_error_wrap(err, "start: %s", what);
+}
+
+static enum lp_code find_topics(struct wait *wait, struct lp_error *err)
+{
+    struct lp_shared *shared = &wait->worker->shared;
+    const struct lp_config *config = shared->config;
+    uint32_t output_count = 0, input_count = 0;
+    bool equal = true;
+    LP_TRY(ask_partitions(wait, config->output_topic, "output.topic", &output_count, err));
+    for (uint32_t i = 0; i < config->input_topics.count; i++) {
+        LP_TRY(ask_partitions(wait, config->input_topics.items[i], "input.topics", &input_count, err));
+        equal = equal && input_count == output_count;
+    }
+    shared->keep_partition = config->output_partition == LP_CONFIG_PARTITION_SOURCE ||
+                             (config->output_partition == LP_CONFIG_PARTITION_AUTO && equal);
+    if (config->output_partition == LP_CONFIG_PARTITION_SOURCE && input_count > output_count)
+        return lp_fail_field(err, LP_E_MISMATCH, LP_FATAL, "output.partition",
+                             "output.partition=source: %s has %u partitions, fewer than the input's %u: add partitions "
+                             "or choose key",
+                             config->output_topic, output_count, input_count);
+    if (config->dead_letter_topic == NULL) return LP_OK;
+    return ask_partitions(wait, config->dead_letter_topic, "dead_letter.topic", &shared->dead_letter_partitions, err);
+}
+
+static enum lp_code load_schemas(const char *paths, struct lp_avro_schema **schemas, uint32_t max, uint32_t *ret_count,
+                                 struct lp_error *err)
+{
+    char *list = paths != NULL ? strdup(paths) : NULL, *rest = list;
+    enum lp_code rc = LP_OK;
+    uint32_t count = 0;
+    for (char *path; rc == LP_OK && (path = strsep(&rest, ",")) != NULL;) {
+        path += strspn(path, " ");
+        if (*path == '\0') continue;
+        if (count == max) rc = lp_fail(err, LP_E_LIMIT, LP_FATAL, "more than %u schema files", max);
+        else rc = lp_schema_load_file(path, &schemas[count], err);
+        if (rc == LP_OK) count++;
+    }
+    free(list);
+    *ret_count = count;
+    return rc;
+}
+
+static enum lp_code open_registry(struct lp_shared *shared, struct lp_error *err)
+{
+    const struct lp_config *config = shared->config;
+    if (config->registry_url == NULL) return LP_OK;
+    struct lp_registry_options options = {
+        .url = config->registry_url,
+        .user = config->registry_user,
+        .password = config->registry_password,
+        .token = config->registry_token,
+        .ca_path = config->registry_ca_path,
+        .timeout_ms = (long)config->registry_timeout_ms,
+        .retry_ms = (long)config->registry_retry_ms,
+        .negative_ttl_ms = (long)config->registry_negative_ttl_ms,
+        .cache_max = 4096,
+    };
+    return lp_registry_new(&options, &shared->registry, err);
+}
+
+static void frame(unsigned char *framing, uint32_t *ret_bytes, uint64_t id)
+{
+    framing[0] = 0;
+    for (int i = 0; i < 4; i++) framing[1 + i] = (unsigned char)(id >> (24 - 8 * i));
+    *ret_bytes = 5;
+}
+
+/* The id of one of our schemas: registered, or looked up where registering is off. */
+static enum lp_code schema_id(struct wait *wait, const char *subject, const char *schema, uint64_t *ret_id,
+                              struct lp_error *err)
+{
+    struct lp_shared *shared = &wait->worker->shared;
+    int timeout_ms = (int)shared->config->registry_timeout_ms;
+    enum lp_code rc;
+    wait->said = false;
+    do {
+        rc = shared->config->output_schema_auto_register
+                 ? lp_registry_register(shared->registry, subject, lp_span_text(schema), timeout_ms, ret_id, err)
+                 : lp_registry_lookup(shared->registry, subject, lp_span_text(schema), timeout_ms, ret_id, err);
+        if (rc == LP_OK || (err->action != LP_RETRY && rc != LP_E_TIMEOUT)) return rc;
+    } while (again(wait, "registry", err));
+    return lp_error_wrap(err, "start: subject %s", subject);
+}
+
+static enum lp_code find_output_ids(struct wait *wait, struct lp_error *err)
+{
+    struct lp_shared *shared = &wait->worker->shared;
+    const struct lp_config *config = shared->config;
+    uint64_t id = 0;
+    char subject[600];
+    if (config->output_format == LP_CONFIG_JSON || config->output_framing == LP_CONFIG_FRAMING_NONE) return LP_OK;
+    if (config->output_schema_id >= 0) {
+        frame(shared->framing, &shared->framing_bytes, (uint64_t)config->output_schema_id);
+    } else {
+        snprintf(subject, sizeof subject, "%s-value", config->output_topic);
+        LP_TRY(schema_id(wait, config->output_schema_subject != NULL ? config->output_schema_subject : subject,
+                         lp_encoder_schema(shared->encoder), &id, err));
+        frame(shared->framing, &shared->framing_bytes, id);
+    }
+    if (!config->drift_enabled || config->drift_topic == NULL || shared->registry == NULL) return LP_OK;
+    snprintf(subject, sizeof subject, "%s-value", config->drift_topic);
+    LP_TRY(schema_id(wait, subject, lp_drift_record_schema(), &id, err));
+    frame(shared->drift_framing, &shared->drift_framing_bytes, id);
+    return LP_OK;
+}
+
+static enum lp_code kafka_settings(struct lp_shared *shared, struct lp_error *err)
+{
+    const struct lp_config *config = shared->config;
+    struct lp_kafka_setting *settings = calloc(config->passthrough_count + 1, sizeof *settings);
+    if (settings == NULL) return lp_fail_memory(err, config->passthrough_count * sizeof *settings);
+    shared->kafka.settings = settings;
+    shared->kafka.setting_count = config->passthrough_count;
+    for (uint32_t i = 0; i < config->passthrough_count; i++) {
+        const char *key = config->passthrough[i].key;
+        settings[i].value = config->passthrough[i].value;
+        settings[i].client = LP_KAFKA_BOTH;
+        key += strlen("kafka.");
+        if (strncmp(key, "consumer.", 9) == 0) {
+            settings[i].client = LP_KAFKA_CONSUMER;
+            key += 9;
+        } else if (strncmp(key, "producer.", 9) == 0) {
+            settings[i].client = LP_KAFKA_PRODUCER;
+            key += 9;
+        }
+        settings[i].key = key;
+    }
+    shared->kafka.commit_interval_ms = (uint32_t)config->commit_interval_ms;
+    shared->kafka.fetch_queue_bytes = (size_t)config->fetch_queue_bytes;
+    return lp_kafka_conf_check(&shared->kafka, err);
+}
+
+static void derive(struct lp_worker *worker)
+{
+    struct lp_shared *shared = &worker->shared;
+    const struct lp_config *config = shared->config;
+    shared->lane_count = (uint32_t)config->lanes;
+    size_t per_lane = (size_t)config->memory_limit_bytes / shared->lane_count;
+    /* Predictions are small; a quarter of the lane's share bounds them even when they are not. */
+    shared->producer_queue_bytes = per_lane / 4 < ((size_t)8 << 20) ? (size_t)8 << 20 : per_lane / 4;
+    shared->drift = (struct lp_drift_options){
+        .window_ms = config->drift_window_ms,
+        .lateness_ms = config->drift_lateness_ms,
+        .min_rows = config->drift_min_rows,
+        .psi_warn = config->drift_psi_warn,
+        .psi_alert = config->drift_psi_alert,
+        .js_warn = config->drift_js_warn,
+        .js_alert = config->drift_js_alert,
+        .ks_warn = config->drift_ks_warn,
+        .ks_alert = config->drift_ks_alert,
+        .rate_warn = config->drift_rate_warn,
+        .rate_alert = config->drift_rate_alert,
+    };
+    if (config->replica_id != NULL) {
+        snprintf(shared->replica, sizeof shared->replica, "%s", config->replica_id);
+    } else if (gethostname(shared->replica, sizeof shared->replica - 1) != 0) {
+        snprintf(shared->replica, sizeof shared->replica, "pid-%d", (int)getpid());
+    }
+    worker->poll_interval_ns = (uint64_t)300000 * 1000000;
+    for (uint32_t i = 0; i < shared->kafka.setting_count; i++)
+        if (strcmp(shared->kafka.settings[i].key, "max.poll.interval.ms") == 0)
+            worker->poll_interval_ns = strtoull(shared->kafka.settings[i].value, NULL, 10) * 1000000;
+}
+
+enum lp_code lp_worker_prepare(struct lp_worker *worker, lp_worker_interrupted *interrupted, void *context,
+                               struct lp_error *err)
+{
+    struct lp_shared *shared = &worker->shared;
+    const struct lp_config *config = shared->config;
+    struct wait wait = {.worker = worker,
+                        .interrupted = interrupted,
+                        .context = context,
+                        .deadline_ns = lp_clock_ns() + (uint64_t)config->startup_timeout_ms * 1000000};
+    uint32_t reader_count = 0;
+    LP_TRY(lp_infer_setup(err));
+    LP_TRY(kafka_settings(shared, err));
+    derive(worker);
+    LP_TRY(load_schemas(config->input_schema_path, shared->writers, LP_WRITERS_MAX, &shared->writer_count, err));
+    LP_TRY(load_schemas(config->input_reader_schema_path, &shared->reader, 1, &reader_count, err));
+    LP_TRY(open_registry(shared, err));
+    LP_TRY(lp_encoder_new(config->output_format == LP_CONFIG_JSON ? LP_OUTPUT_JSON : LP_OUTPUT_AVRO,
+                          config->output_fields.items, config->output_fields.count, &shared->encoder, err));
+    LP_TRY(find_topics(&wait, err));
+    LP_TRY(find_output_ids(&wait, err));
+    atomic_store(&worker->waiting_for, NULL);
+    return LP_OK;
+}
+
+void lp_worker_unprepare(struct lp_worker *worker)
+{
+    struct lp_shared *shared = &worker->shared;
+    lp_encoder_free(shared->encoder);
+    lp_registry_free(shared->registry);
+    for (uint32_t i = 0; i < shared->writer_count; i++) lp_avro_schema_free(shared->writers[i]);
+    lp_avro_schema_free(shared->reader);
+    free((void *)shared->kafka.settings);
+}
+
+/* --- may a model serve this input? --- */
+
+static enum lp_code check_schema(const struct lp_shared *shared, const struct lp_model *model,
+                                 const struct lp_avro_schema *writer, struct lp_error *err)
+{
+    struct lp_avro_plan *plan = NULL;
+    enum lp_code rc = lp_avro_plan_new(writer, shared->reader, model->wants, model->want_count, &plan, err);
+    lp_avro_plan_free(plan);
+    return rc == LP_OK ? LP_OK : lp_error_wrap(err, "the model's features against the input's schema");
+}
+
+/* The schemas that the lanes have seen, else the registry's latest for the topic. One that cannot be had proves
+ * nothing. */
+static enum lp_code check_registry(struct lp_worker *worker, const struct lp_model *model, struct lp_error *err)
+{
+    struct lp_shared *shared = &worker->shared;
+    struct lp_error ignored;
+    const struct lp_avro_schema *schema;
+    bool seen = false;
+    for (uint32_t i = 0; i < shared->lane_count; i++) {
+        struct lp_lane_stats stats;
+        uint32_t lags;
+        lp_lane_snapshot(worker->lanes[i], &stats, NULL, 0, &lags);
+        if (stats.schema_id == 0 || lp_registry_get(shared->registry, stats.schema_id, &schema, &ignored) != LP_OK)
+            continue;
+        seen = true;
+        LP_TRY(check_schema(shared, model, schema, err));
+    }
+    for (uint32_t i = 0; !seen && i < shared->config->input_topics.count; i++) {
+        char subject[600];
+        uint64_t id;
+        snprintf(subject, sizeof subject, "%s-value", shared->config->input_topics.items[i]);
+        if (lp_registry_latest(shared->registry, subject, (int)shared->config->registry_timeout_ms, &schema, &id,
+                               &ignored) == LP_OK)
+            LP_TRY(check_schema(shared, model, schema, err));
+    }
+    return LP_OK;
+}
+
+enum lp_code lp_worker_check_model(void *context, const struct lp_model *model, struct lp_error *err)
+{
+    struct lp_worker *worker = context;
+    struct lp_shared *shared = &worker->shared;
+    if (shared->config->input_format == LP_CONFIG_JSON) return LP_OK; /* JSON records carry no schema */
+    for (uint32_t i = 0; i < shared->writer_count; i++) LP_TRY(check_schema(shared, model, shared->writers[i], err));
+    if (shared->config->input_format == LP_CONFIG_CONFLUENT) return check_registry(worker, model, err);
+    return LP_OK;
+}

@@ -1,0 +1,44 @@
+/* The worker's inside, shared by the files that make it up: start, stop, what HTTP serves. */
+#ifndef LP_WORKER_WORKER_PRIVATE_H
+#define LP_WORKER_WORKER_PRIVATE_H
+
+#include "core/buffer.h"
+#include "http/http.h"
+#include "worker/lane.h"
+#include "worker/shared.h"
+#include "worker/slot.h"
+#include "worker/worker.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct lp_worker {
+    struct lp_shared shared;
+    struct lp_slot slot;
+    struct lp_lane **lanes; /* [shared.lane_count] */
+    struct lp_control *control;
+    struct lp_reporter *reporter;
+    struct lp_http *http;
+    atomic_bool running; /* lanes and control exist: HTTP may look at them */
+    atomic_bool stopping;
+    uint64_t start_ns;
+    int64_t start_wall_ms;
+    uint64_t poll_interval_ns; /* max.poll.interval.ms */
+    uint64_t next_log_ns;
+    uint64_t logged_records;
+    _Atomic(const char *) waiting_for; /* what the start waits for; static text */
+};
+
+/* start.c */
+/** Schemas, registry, encoder, topics, limits: everything in `shared`. */
+LP_MUST_USE enum lp_code lp_worker_prepare(struct lp_worker *worker, lp_worker_interrupted *interrupted, void *context,
+                                           struct lp_error *err);
+void lp_worker_unprepare(struct lp_worker *worker);
+/** lp_control_callbacks.check: the model's features against the input's schemas. */
+enum lp_code lp_worker_check_model(void *context, const struct lp_model *model, struct lp_error *err);
+
+/* observe.c */
+void lp_worker_render_metrics(void *context, struct lp_buffer *out);
+void lp_worker_render_status(void *context, struct lp_buffer *out);
+
+#endif
