@@ -108,8 +108,8 @@ struct lp_config_override {
  * @param path        borrowed; NULL: no file
  * @param environment NAME=value strings, NULL-terminated (environ)
  * @return LP_E_INVALID with err->field (the key) and the origin in the text: unknown key (with the nearest name), bad
- * value, out of range, missing, contradiction; LP_E_UNSUPPORTED (not in this release); LP_E_IO, LP_E_NOT_FOUND, LP_E_LIMIT
- * (file). kafka.* keys are checked in form only: lp_kafka_conf_check knows which ones lepton owns.
+ * value, out of range, missing, contradiction; LP_E_UNSUPPORTED (not in this release); LP_E_IO, LP_E_NOT_FOUND,
+ * LP_E_LIMIT (file). kafka.* keys are checked in form only: lp_kafka_conf_check knows which ones lepton owns.
  */
 LP_MUST_USE enum lp_code lp_config_load(const char *path, char *const *environment,
                                         const struct lp_config_override *overrides, uint32_t override_count,
@@ -126,6 +126,8 @@ void lp_config_print(const struct lp_config *config, FILE *out);
 void lp_config_print_reference(FILE *out);
 /** Environment names that look like ours and mean nothing; the caller logs them once. Owned by the config. */
 const struct lp_config_list *lp_config_ignored_environment(const struct lp_config *config);
+/** A key's default as the file would write it, or NULL when it has none or is not known. */
+const char *lp_config_default(const char *key);
 /** Is the key's value a secret? */
 bool lp_config_is_secret(const char *key);
 

@@ -98,6 +98,12 @@ int lp_config_find(const char *key, size_t bytes)
     return -1;
 }
 
+const char *lp_config_default(const char *key)
+{
+    int index = lp_config_find(key, strlen(key));
+    return index >= 0 ? lp_config_keys[index].default_text : NULL;
+}
+
 enum { NAME_MAX_BYTES = 64 };
 
 /* Levenshtein distance with swaps of neighbours as one edit (optimal string alignment). */
