@@ -24,8 +24,10 @@ struct lp_shared {
     struct lp_avro_schema *reader; /* NULL: each writer's own */
     struct lp_encoder *encoder;
     unsigned char framing[LP_FRAMING_MAX_BYTES];
-    uint32_t framing_bytes;      /* 0: predictions are not framed */
-    size_t producer_queue_bytes; /* a lane */
+    uint32_t framing_bytes; /* 0: predictions are not framed */
+    unsigned char drift_framing[LP_FRAMING_MAX_BYTES];
+    uint32_t drift_framing_bytes; /* 0: drift records are JSON */
+    size_t producer_queue_bytes;  /* a lane */
     struct lp_drift_options drift;
     uint32_t lane_count;
     bool keep_partition; /* predictions keep the input's partition number */
