@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""lepton against a bare librdkafka relay, on one broker in one run.
+
+    PYTHONPATH=tests/support LEPTON_BINARY=build/release/lepton build/venv/bin/python tests/bench/relay/run.py \
+        --programs build/release/tests/bench/relay [--records 4000000] [--repeats 5] [--only throughput,latency,...]
+
+Sections: throughput (catching up, alternating, both with the same settings), latency (a fixed rate), memory (three sizes of
+the fetch queue), drift (on and off in pairs), start (to ready, and to the first prediction). Each prints a table; medians
+of the repeats, and the ratio of the medians with the lowest and highest ratio of the pairs. Outputs are checked: counts of
+both, every score of lepton against numpy.
+
+The record: {string id, long time, 10 floats}, 65 bytes, keyed by id, 4 partitions; the net: 10-64-64-1.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+
+import numpy as np
+from confluent_kafka import Consumer, TopicPartition
+
+import kafka
+from process import Child, cpu_seconds, resident_bytes, temp_folder, wait_for
+from records import Model, Records, confluent_framing, decode_predictions, schema
+from registry import FakeRegistry
+from worker import Worker
+
+PARTITIONS = 4
+LEAN_BYTES = 29  # what the relay writes when no prediction tells the size
+QUEUE_KB = 65536
+DISTINCT = 200_000  # records encoded once and sent over and over
+
+
+class Watch:
+    """Samples how many records a topic holds, cheaply; rate() leaves out the first tenth and the last twentieth."""
+
+    def __init__(self, broker, topic, total):
+        self._client = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "watch", "log_level": 2})
+        self._topic = topic
+        self.total = total
+        self.samples = []
+
+    def count(self):
+        return sum(self._client.get_watermark_offsets(TopicPartition(self._topic, p), timeout=10)[1]
+                   for p in range(PARTITIONS))
+
+    def wait(self, child, timeout_s=300):
+        begin = time.monotonic()
+        while not self.samples or self.samples[-1][1] < self.total:
+            if child.poll() is not None or time.monotonic() - begin > timeout_s:
+                raise RuntimeError("%s of %d records came out\n%s" % (self.samples[-1:], self.total, child.log_tail()))
+            self.samples.append((time.monotonic(), self.count()))
+            time.sleep(0.02)
+        self._client.close()
+
+    def rate(self):
+        times = np.array([t for t, _ in self.samples])
+        counts = np.array([c for _, c in self.samples], dtype=float)
+        low, high = 0.1 * self.total, 0.95 * self.total
+        # The last sample at each count: the moment it was left.
+        at = [np.interp(level, counts, times) for level in (low, high)]
+        return (high - low) / (at[1] - at[0])
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.broker = kafka.Broker(options.kafka, heap=kafka.BENCH_HEAP)
+        self.folder = temp_folder("bench")
+        self.registry = FakeRegistry()
+        self.model = Model(self.folder)
+        self.serial = 0
+        self.framing = confluent_framing(self.registry.register("input-value", schema()))
+        self.records = Records(self.model.manifest, DISTINCT)
+        self.encoded = self.records.encode(self.framing)
+        self.expected = self.records.scores(self.model.manifest, self.model.tensors)
+        self.out_bytes = LEAN_BYTES
+
+    def fill(self, topic, count):
+        self.broker.create_topic(topic, PARTITIONS)
+        for begin in range(0, count, DISTINCT):
+            part = min(DISTINCT, count - begin)
+            self.broker.send(topic, self.encoded[:part], keys=None if self.options.no_keys else self.records.ids,
+                             timestamps=self.records.times, partitions=np.arange(part) % PARTITIONS)
+
+    def output(self, name):
+        self.serial += 1
+        topic = "%s-%d" % (name, self.serial)
+        self.broker.create_topic(topic, PARTITIONS)
+        return topic
+
+    def drop(self, topic):
+        self.broker.admin.delete_topics([topic])[topic].result(30)
+
+    def relay(self, source, out, queue_kb=QUEUE_KB):
+        argv = [os.path.join(self.options.programs, "bench_relay"), "--brokers", self.broker.bootstrap, "--in", source,
+                "--out", out, "--group", "g-" + out, "--out-bytes", str(self.out_bytes),
+                "--consumer", "queued.max.messages.kbytes=%d" % queue_kb]
+        return Child(argv, os.path.join(self.folder, out + ".log"))
+
+    def lepton(self, source, out, queue_kb=QUEUE_KB, **more):
+        return Worker(self.broker.bootstrap, {
+            "input.topics": source, "output.topic": out, "dead_letter.topic": "dead", "group.id": "g-" + out,
+            "registry.url": self.registry.url, "model.uri": self.model.uri, "lanes": 1,
+            "fetch.queue_bytes": queue_kb * 1024, "output.schema.subject": "predictions",
+            "kafka.consumer.session.timeout.ms": None, "kafka.consumer.heartbeat.interval.ms": None, **more}, start=False)
+
+    def catch_up(self, program, source, count, queue_kb=QUEUE_KB, **more):
+        """One run over a full topic: {rate, cpu, rss}."""
+        out = self.output(program)
+        if program == "relay":
+            child = self.relay(source, out, queue_kb)
+        else:
+            worker = self.lepton(source, out, queue_kb, **more)
+            worker.start()
+            child = worker.child
+        watch = Watch(self.broker, out, count)
+        watch.wait(child)
+        # Not ru_maxrss: that starts at what this Python held when it forked.
+        rss = resident_bytes(child.pid, peak=True) / 2**20
+        child.signal(15)
+        if child.wait(60) != 0:
+            raise RuntimeError("%s failed\n%s" % (program, child.log_tail()))
+        assert self.broker.count(out) == count, "not one output an input"
+        if program == "lepton":
+            self.check_scores(out)
+        self.drop(out)
+        cpu = child.usage.ru_utime + child.usage.ru_stime
+        return {"rate": watch.rate(), "cpu": cpu / count * 1e6, "rss": rss}
+
+    def check_scores(self, out):
+        """Every prediction of the last repetition of the distinct records, and the size of a prediction."""
+        ends = self.broker.ends(out)
+        start = {p: end - DISTINCT // PARTITIONS for p, end in ends.items()}
+        messages = self.broker.read(out, start=start)
+        values = [m.value() for m in messages]
+        columns = decode_predictions(values, self.registry.schema(int.from_bytes(values[0][1:5], "big")))
+        index = np.array([(m.offset() - start[m.partition()]) * PARTITIONS + m.partition() for m in messages])
+        error = np.abs(columns["scores"] - self.expected[index]).max()
+        assert error < 1e-5, "scores differ from numpy by %g" % error
+        self.out_bytes = len(values[0])
+
+
+def median(rows, key):
+    return statistics.median(row[key] for row in rows)
+
+
+def ratios(left, right, key, inverse=False):
+    pairs = [(b[key] / a[key] if inverse else a[key] / b[key]) for a, b in zip(left, right)]
+    return "%.2f (%.2f to %.2f)" % (statistics.median(pairs), min(pairs), max(pairs))
+
+
+def throughput(bench, source):
+    count = bench.options.records
+    bench.catch_up("lepton", source, count)  # warms the page cache, and tells how long a prediction is
+    runs = {"relay": [], "lepton": []}
+    for _ in range(bench.options.repeats):
+        for program in runs:
+            runs[program].append(bench.catch_up(program, source, count))
+    print("\n## Catching up: %d records, one lane, fetch queue %d KiB, output %d bytes, %d repeats, alternating"
+          % (count, QUEUE_KB, bench.out_bytes, bench.options.repeats))
+    print("| | records/s | client CPU s a million | records a client CPU s | peak RSS MB |\n|---|---|---|---|---|")
+    for program, rows in runs.items():
+        print("| %s | %.0f | %.3f | %.0f | %.0f |" % (program, median(rows, "rate"), median(rows, "cpu"),
+                                                     1e6 / median(rows, "cpu"), median(rows, "rss")))
+    print("| lepton / relay | %s | | %s | |" % (ratios(runs["lepton"], runs["relay"], "rate"),
+                                             ratios(runs["lepton"], runs["relay"], "cpu", inverse=True)))
+
+
+def pace(bench, source, out, seconds):
+    """Latencies of records written at the fixed rate, by bench_pace."""
+    value = os.path.join(bench.folder, "record")
+    with open(value, "wb") as file:
+        file.write(bench.encoded[0])
+    pacer = Child([os.path.join(bench.options.programs, "bench_pace"), "--brokers", bench.broker.bootstrap, "--in", source,
+                   "--out", out, "--value", value, "--rate", str(bench.options.rate), "--seconds", str(seconds)],
+                  os.path.join(bench.folder, "pace-%s.log" % out))
+    if pacer.wait(seconds + 60) != 0:
+        raise RuntimeError(pacer.log_tail())
+    answer = json.loads(pacer.log().splitlines()[-1])
+    assert answer["sent"] == answer["received"], answer
+    return answer
+
+
+def latency(bench, _source):
+    rate, seconds = bench.options.rate, bench.options.seconds
+    print("\n## %d records/s for %d s: creation to prediction read back, ms" % (rate, seconds))
+    print("| | p50 | p99 | p99.9 | max | client CPU s a million | RSS MB |\n|---|---|---|---|---|---|---|")
+    for turn in range(max(1, bench.options.repeats // 2) + 1):
+        for program in ("relay", "lepton"):
+            source, out = bench.output("paced"), bench.output(program)
+            if program == "relay":
+                child = bench.relay(source, out)
+            else:
+                worker = bench.lepton(source, out)
+                worker.start()
+                child = worker.child
+            # Both have joined and serve every partition before the clock runs.
+            bench.broker.send(source, bench.encoded[:PARTITIONS], partitions=range(PARTITIONS))
+            bench.broker.wait_count(out, PARTITIONS, 60)
+            before = cpu_seconds(child.pid)
+            answer = pace(bench, source, out, seconds)
+            cpu = (cpu_seconds(child.pid) - before) / answer["sent"] * 1e6
+            rss = resident_bytes(child.pid, peak=True) / 2**20
+            child.signal(15)
+            child.wait(60)
+            if turn == 0:
+                continue  # the broker's JIT compiles this path first: a cold one lags by seconds
+            print("| %s | %.2f | %.2f | %.2f | %.1f | %.1f | %.0f |" % (program, answer["p50"], answer["p99"],
+                                                                      answer["p999"], answer["max"], cpu, rss))
+
+
+def memory(bench, source):
+    count = bench.options.records
+    print("\n## Fetch queue: RSS against speed, %d records" % count)
+    print("| fetch.queue_bytes | relay records/s | relay MB | lepton records/s | lepton MB | lepton CPU s a million |\n"
+          "|---|---|---|---|---|---|")
+    for queue_kb in (4096, 16384, 65536):
+        relay = bench.catch_up("relay", source, count, queue_kb)
+        lepton = bench.catch_up("lepton", source, count, queue_kb)
+        print("| %d | %.0f | %.0f | %.0f | %.0f | %.3f |" % (queue_kb * 1024, relay["rate"], relay["rss"], lepton["rate"],
+                                                          lepton["rss"], lepton["cpu"]))
+
+
+def drift(bench, source):
+    count = bench.options.records
+    on, off = [], []
+    for _ in range(bench.options.repeats):
+        on.append(bench.catch_up("lepton", source, count, **{"drift.enabled": "true"}))
+        off.append(bench.catch_up("lepton", source, count, **{"drift.enabled": "false"}))
+    print("\n## Drift on and off, %d pairs" % bench.options.repeats)
+    print("| | records/s | client CPU s a million |\n|---|---|---|")
+    for name, rows in (("on", on), ("off", off)):
+        print("| %s | %.0f | %.3f |" % (name, median(rows, "rate"), median(rows, "cpu")))
+    print("| on / off | %s | %s of the records a CPU s |" % (ratios(on, off, "rate"), ratios(on, off, "cpu", inverse=True)))
+
+
+def start(bench, _source):
+    rows = []
+    for _ in range(max(3, bench.options.repeats)):
+        source, out = bench.output("start"), bench.output("lepton")
+        bench.broker.send(source, bench.encoded[:1000], partitions=np.arange(1000) % PARTITIONS)
+        worker = bench.lepton(source, out)
+        watch = Watch(bench.broker, out, 1)
+        watch.count()
+        begin = time.monotonic()
+        worker.start()
+        wait_for(worker.ready, 30, "ready", 0.002)
+        ready = time.monotonic()
+        wait_for(watch.count, 30, "the first prediction", 0.002)
+        rows.append({"ready": (ready - begin) * 1e3, "first": (time.monotonic() - begin) * 1e3})
+        worker.stop()
+    print("\n## Start, %d times" % len(rows))
+    print("| | median ms | lowest | highest |\n|---|---|---|---|")
+    for key, name in (("ready", "start to ready"), ("first", "start to first prediction in the topic")):
+        values = [row[key] for row in rows]
+        print("| %s | %.0f | %.0f | %.0f |" % (name, statistics.median(values), min(values), max(values)))
+
+
+SECTIONS = {"throughput": throughput, "latency": latency, "memory": memory, "drift": drift, "start": start}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--programs", required=True, help="folder of bench_relay and bench_pace")
+    parser.add_argument("--kafka", default=kafka.versions()[0])
+    parser.add_argument("--records", type=int, default=4_000_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--rate", type=int, default=5000)
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--no-keys", action="store_true")
+    parser.add_argument("--only", default=",".join(SECTIONS))
+    options = parser.parse_args()
+    bench = Bench(options)
+    bench.broker.create_topic("dead", 1)
+    print("Kafka %s, %d CPUs, settings shared: acks=all, idempotent, linger 5 ms, one report a message"
+          % (options.kafka, os.cpu_count()))
+    wanted = options.only.split(",")
+    if {"throughput", "memory", "drift"} & set(wanted):
+        bench.fill("full", options.records)
+    for name in wanted:
+        SECTIONS[name](bench, "full")
+    bench.broker.stop()
+
+
+if __name__ == "__main__":
+    main()
