@@ -1,84 +1,54 @@
 #include "decode/avro_path.h"
 
-#include <stdlib.h>
+#include "decode/path.h"
+
+#include <stdio.h>
 
 enum { CHECK_STEPS_MAX = 1 << 20 };
-
-struct segment {
-    struct lp_span name; /* data == NULL: an index */
-    uint32_t index;
-};
 
 static enum lp_code bad_path(const struct lp_want *want, const char *what, struct lp_error *err)
 {
     return lp_fail_field(err, LP_E_INVALID, LP_FATAL, want->path, "path '%s': %s", want->path, what);
 }
 
-/* `[digits]` at *at. */
-static enum lp_code read_index(const struct lp_want *want, size_t *at, struct segment *ret_segment,
-                               struct lp_error *err)
+/* "a", "a.b", "a[2]": for errors at fields on the way to a want. */
+static struct lp_span joined_path(struct lp_avro_pool *pool, struct lp_span parent, const struct lp_path_step *step)
 {
-    const char *text = want->path;
-    size_t i = *at + 1;
-    uint64_t index = 0;
-    if (text[i] == ']')
-        return lp_fail_field(err, LP_E_UNSUPPORTED, LP_FATAL, text,
-                             "path '%s': [] (a row for each item) is not read here", text);
-    for (; text[i] >= '0' && text[i] <= '9'; i++) {
-        index = index * 10 + (uint64_t)(text[i] - '0');
-        if (index >= LP_AVRO_ITEMS_MAX) return bad_path(want, "the index is too large", err);
-    }
-    if (text[i] != ']' || i == *at + 1) return bad_path(want, "expected [number]", err);
-    *at = i + 1;
-    *ret_segment = (struct segment){.index = (uint32_t)index};
-    return LP_OK;
+    size_t room = parent.size + step->key.size + 16;
+    char *text = lp_avro_pool_take(pool, room, 1);
+    if (text == NULL) return lp_span_of(NULL, 0);
+    int parent_bytes = (int)parent.size, bytes = 0;
+    const char *before = parent.data != NULL ? (const char *)parent.data : "";
+    if (step->is_index) bytes = snprintf(text, room, "%.*s[%u]", parent_bytes, before, (unsigned)step->index);
+    else
+        bytes = snprintf(text, room, "%.*s%s%.*s", parent_bytes, before, parent.size > 0 ? "." : "",
+                         (int)step->key.size, (const char *)step->key.data);
+    return lp_span_of(text, (size_t)bytes);
 }
 
-/* A name up to the next `.` or `[`; a backslash takes the byte after it as it is. */
-static enum lp_code read_name(const struct lp_want *want, struct lp_avro_pool *pool, size_t *at,
-                              struct segment *ret_segment, struct lp_error *err)
+static struct lp_avro_node *child_find(const struct lp_avro_node *node, const struct lp_path_step *step)
 {
-    const char *text = want->path;
-    unsigned char *name = lp_avro_pool_take(pool, strlen(text + *at) + 1, 1);
-    if (name == NULL) return lp_fail_memory(err, strlen(text));
-    size_t bytes = 0;
-    while (text[*at] != '\0' && text[*at] != '.' && text[*at] != '[') {
-        if (text[*at] == '\\' && text[*at + 1] == '\0') return bad_path(want, "ends in a backslash", err);
-        if (text[*at] == '\\') (*at)++;
-        name[bytes++] = (unsigned char)text[(*at)++];
+    for (struct lp_avro_node *child = node->child; child != NULL; child = child->next) {
+        if ((child->name.data == NULL) != step->is_index) continue;
+        if (step->is_index ? child->index == step->index : lp_span_equal(child->name, step->key)) return child;
     }
-    if (bytes == 0) return bad_path(want, "an empty name", err);
-    *ret_segment = (struct segment){.name = lp_span_of(name, bytes)};
-    return LP_OK;
-}
-
-static enum lp_code read_segment(const struct lp_want *want, struct lp_avro_pool *pool, size_t *at,
-                                 struct segment *ret_segment, struct lp_error *err)
-{
-    if (want->path[*at] == '[') return read_index(want, at, ret_segment, err);
-    if (*at > 0) {
-        if (want->path[*at] != '.') return bad_path(want, "expected a dot", err);
-        (*at)++;
-    }
-    return read_name(want, pool, at, ret_segment, err);
-}
-
-static struct lp_avro_node *child_find(const struct lp_avro_node *node, const struct segment *segment)
-{
-    for (struct lp_avro_node *child = node->child; child != NULL; child = child->next)
-        if (child->index == segment->index && (child->name.data == NULL) == (segment->name.data == NULL) &&
-            lp_span_equal(child->name, segment->name))
-            return child;
     return NULL;
 }
 
 static struct lp_avro_node *child_add(struct lp_avro_pool *pool, struct lp_avro_node *node,
-                                      const struct segment *segment, struct lp_span path)
+                                      const struct lp_path_step *step)
 {
     struct lp_avro_node *child = lp_avro_pool_take(pool, 1, sizeof *child);
-    if (child == NULL) return NULL;
-    *child = (struct lp_avro_node){
-        .name = segment->name, .index = segment->index, .first_want = LP_AVRO_NO_WANT, .path = path};
+    unsigned char *name = lp_avro_pool_take(pool, step->is_index ? 0 : step->key.size + 1, 1);
+    if (child == NULL || name == NULL) return NULL;
+    *child = (struct lp_avro_node){.first_want = LP_AVRO_NO_WANT, .path = joined_path(pool, node->path, step)};
+    if (child->path.data == NULL) return NULL;
+    if (step->is_index) {
+        child->index = step->index;
+    } else {
+        memcpy(name, step->key.data, step->key.size);
+        child->name = lp_span_of(name, step->key.size);
+    }
     if (node->last_child != NULL) node->last_child->next = child;
     else node->child = child;
     node->last_child = child;
@@ -86,21 +56,20 @@ static struct lp_avro_node *child_add(struct lp_avro_pool *pool, struct lp_avro_
 }
 
 static enum lp_code tree_add(struct lp_avro_tree *tree, struct lp_avro_pool *pool, uint32_t want_index,
-                             struct lp_error *err)
+                             struct lp_path *path, struct lp_error *err)
 {
     const struct lp_want *want = &tree->wants[want_index];
     struct lp_avro_node *node = tree->root;
-    uint32_t depth = 0;
-    for (size_t at = 0; want->path[at] != '\0';) {
-        struct segment segment = {.index = 0};
-        LP_TRY(read_segment(want, pool, &at, &segment, err));
-        if (++depth > LP_AVRO_DEPTH_MAX) return bad_path(want, "too many parts", err);
-        struct lp_avro_node *child = child_find(node, &segment);
-        if (child == NULL) child = child_add(pool, node, &segment, lp_span_of(want->path, at));
+    path->step_count = 0; /* the empty path is the whole datum */
+    if (want->path[0] != '\0') LP_TRY(lp_path_split(want->path, path, err));
+    for (uint32_t i = 0; i < path->step_count; i++) {
+        struct lp_avro_node *child = child_find(node, &path->steps[i]);
+        if (child == NULL) child = child_add(pool, node, &path->steps[i]);
         if (child == NULL) return lp_fail_memory(err, sizeof *child);
         node = child;
     }
     if (want->type == LP_WANT_VECTOR && want->width == 0) return bad_path(want, "a vector of width 0", err);
+    node->path = lp_span_text(want->path);
     tree->next_want[want_index] = node->first_want;
     node->first_want = want_index;
     return LP_OK;
@@ -114,7 +83,8 @@ enum lp_code lp_avro_tree_build(struct lp_avro_pool *pool, const struct lp_want 
     tree.next_want = lp_avro_pool_take(pool, (size_t)want_count + 1, sizeof *tree.next_want);
     if (tree.root == NULL || tree.next_want == NULL) return lp_fail_memory(err, want_count);
     tree.root->first_want = LP_AVRO_NO_WANT;
-    for (uint32_t i = 0; i < want_count; i++) LP_TRY(tree_add(&tree, pool, i, err));
+    struct lp_path path;
+    for (uint32_t i = 0; i < want_count; i++) LP_TRY(tree_add(&tree, pool, i, &path, err));
     *ret_tree = tree;
     return LP_OK;
 }

@@ -11,7 +11,7 @@ struct lp_avro_node {
     struct lp_span name;
     uint32_t index;
     uint32_t first_want; /* wants that end here, chained through lp_avro_tree.next_want; LP_AVRO_NO_WANT ends */
-    struct lp_span path; /* text of the path up to here, within a want's path */
+    struct lp_span path; /* for errors: a want's path, or the names down to here */
     struct lp_avro_node *child, *last_child, *next;
 };
 
