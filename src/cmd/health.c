@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ANSWER_MAX_BYTES = 64 * 1024 };
 
@@ -77,8 +78,7 @@ static int ask_configured(const struct health *health, const char *path)
 
 static int run_health(int argc, char **argv)
 {
-    static struct health health;
-    health = (struct health){.timeout_ms = 3000};
+    struct health health = {.timeout_ms = 3000};
     const struct lp_option options[] = {
         {.name = "ready", .type = LP_OPTION_FLAG, .value = &health.ready},
         {.name = "listen", .type = LP_OPTION_TEXT, .value = &health.listen},
