@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from case import KafkaCase, main, note, scaled
+from process import wait_for
 from records import Records
 
 
@@ -20,7 +21,8 @@ class Million(KafkaCase):
         self.broker.wait_count(self.names["predictions"], records.count, 240, worker.check_alive)
         note("%d records scored in %.1f s", records.count, time.monotonic() - begin)
         self.wait_committed()
-        self.assertEqual(worker.metric("lepton_records_total") or records.count, records.count)
+        for name in ("lepton_records_total", "lepton_predictions_total", "lepton_acknowledged_total"):
+            wait_for(lambda n=name: worker.metric(n) == records.count, 5, "%s to say %d" % (name, records.count), 0.1)
         worker.stop()
         self.wait_committed()
 

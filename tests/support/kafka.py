@@ -57,7 +57,7 @@ class Broker:
         for index in range(nodes):
             self.start(index)
         self.admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
-        wait_for(self._answers, 60, "Kafka %s on %s" % (self.version, self.bootstrap))
+        wait_for(self.answers, 60, "Kafka %s on %s" % (self.version, self.bootstrap))
 
     def _log(self, index):
         return os.path.join(self.folder, "node-%d.log" % index)
@@ -111,7 +111,7 @@ class Broker:
     def thaw(self, index=0):
         self._nodes[index].signal(signal.SIGCONT)
 
-    def _answers(self):
+    def answers(self):
         for index, node in enumerate(self._nodes):
             if node.poll() is not None:
                 raise RuntimeError("a broker ended at start:\n" + node.log_tail())

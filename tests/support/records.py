@@ -208,11 +208,20 @@ def decode_avro(writer_schema, value, framing_bytes=5):
 # --- models -----------------------------------------------------------------------------------------------------------
 
 class Model:
-    """A bundle on disk with what numpy needs to score it."""
+    """A bundle on disk with what numpy needs to score it.
 
-    def __init__(self, folder, version="1", seed=1, sizes=(10, 64, 64, 1), file_name=None):
+    `edit(features)` changes the features before golden rows are made; `damage` names one of bundle.DAMAGES.
+    """
+
+    def __init__(self, folder, version="1", seed=1, sizes=(10, 64, 64, 1), file_name=None, edit=None, damage=None):
         self.manifest, self.tensors = bundle.make_mlp(seed, sizes, "mlp", version)
+        if edit:
+            edit(self.manifest["features"])
+            bundle.finish(self.manifest, self.tensors, seed)
         self.version = version
         self.path = os.path.join(folder, file_name or "mlp-%s.safetensors" % version)
-        bundle.write_bundle(self.path, self.manifest, self.tensors)
+        if damage:
+            bundle.write_damaged(self.path, self.manifest, self.tensors, damage)
+        else:
+            bundle.write_bundle(self.path, self.manifest, self.tensors)
         self.uri = "file://" + self.path
