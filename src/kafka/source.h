@@ -43,11 +43,20 @@ enum lp_source_step {
     LP_SOURCE_HOLD, /* not taken: the partition pauses and this record comes again after lp_source_resume */
 };
 
+enum lp_source_event {
+    LP_SOURCE_GAP,     /* retention removed records before they were consumed; offset_gap_records counts them */
+    LP_SOURCE_REWOUND, /* the log ends before our offset (topic made anew, unclean election): from its beginning */
+    LP_SOURCE_LOST,    /* the group gave our partitions to others: what was in flight comes twice */
+    LP_SOURCE_COMMIT_FAILED, /* offsets stay stored and go with the next commit */
+    LP_SOURCE_ERROR,         /* the client goes on trying: brokers away, topic missing, not authorized */
+};
+
+/* Lane thread, from inside lp_source_poll and lp_source_close, which they must not call. */
 struct lp_source_callbacks {
     void *context;
     /** Each record, in order within its partition. */
     enum lp_source_step (*record)(void *context, const struct lp_source_record *record);
-    /** A partition was assigned to `slot`; records from `offset` on. */
+    /** A partition was assigned to `slot`: open it. Its records follow in later polls. */
     void (*assigned)(void *context, uint32_t slot, uint32_t topic_index, int32_t partition);
     /**
      * These slots go away. Finish or drop what is in flight for them and report, through lp_source_store, the offsets
@@ -56,12 +65,16 @@ struct lp_source_callbacks {
     void (*revoking)(void *context, const uint32_t *slots, uint32_t slot_count, bool lost);
     /** After the commit: forget the slots. */
     void (*revoked)(void *context, const uint32_t *slots, uint32_t slot_count);
+    /** Something a log should hold; `text` is borrowed. NULL: not wanted. */
+    void (*event)(void *context, enum lp_source_event event, const char *text);
 };
 
 struct lp_source_state {
     bool joined;             /* has taken part in a rebalance (an empty assignment counts) */
     uint32_t assigned_count; /* partitions */
-    uint64_t rebalances, lost_assignments, offset_resets, offset_gap_records, stale_records, commits, commit_failures;
+    uint64_t rebalances, lost_assignments, offset_resets, offset_gap_records;
+    uint64_t stale_records; /* dropped because they had been handed over, or come again */
+    uint64_t commits, commit_failures, errors;
     uint64_t last_poll_ns; /* monotonic */
     bool fatal;            /* the client cannot go on: err of lp_source_poll says why */
 };
@@ -72,11 +85,14 @@ LP_MUST_USE enum lp_code lp_source_new(const struct lp_source_options *options,
                                        struct lp_error *err);
 
 /**
- * Serve group events, then hand over records that are there, waiting up to timeout_ms for the first.
+ * Serve group events, then hand over records that are there, waiting up to timeout_ms (at most LP_SOURCE_WAIT_MAX_MS)
+ * for the first. About a thousand records a call; ends early for group events and lp_source_wake.
  * `records` false: serve only group events (backpressure: records stay in the client's bounded queue).
  * @return LP_OK, also when nothing came; LP_FATAL action when the client cannot go on
  */
 LP_MUST_USE enum lp_code lp_source_poll(struct lp_source *source, int timeout_ms, bool records, struct lp_error *err);
+
+enum { LP_SOURCE_WAIT_MAX_MS = 1000 };
 
 /** Wake a poll that waits; any thread. */
 void lp_source_wake(struct lp_source *source);
@@ -84,13 +100,16 @@ void lp_source_wake(struct lp_source *source);
 /** Records below `next_offset` of this slot are done. Monotonic per assignment; committed in the background. */
 void lp_source_store(struct lp_source *source, uint32_t slot, int64_t next_offset);
 
-/** Fetch a held partition again from the record that was not taken. */
+/** Fetch a held partition again from the record that was not taken. Done by the next poll; callbacks may call it. */
 void lp_source_resume(struct lp_source *source, uint32_t slot);
 
 /** Value of a header of the record at hand (the last of that name), data NULL when absent. */
 struct lp_span lp_source_header(const struct lp_source_record *record, const char *name);
 
-/** Leave the group after a final commit, bounded by timeout_ms; calls revoking/revoked. */
+/**
+ * Leave the group after a final commit, bounded by timeout_ms (and by what `revoking` takes); calls revoking/revoked.
+ * @return LP_E_TIMEOUT: the group was not left in time, it will notice by the session time-out
+ */
 LP_MUST_USE enum lp_code lp_source_close(struct lp_source *source, int timeout_ms, struct lp_error *err);
 void lp_source_free(struct lp_source *source);
 

@@ -1,0 +1,100 @@
+/* Private to kafka/: the source's parts. source.c polls, source_group.c rebalances, source_slot.c keeps order. */
+#ifndef LP_KAFKA_SOURCE_PRIVATE_H
+#define LP_KAFKA_SOURCE_PRIVATE_H
+
+#include "kafka/client.h"
+#include "kafka/source.h"
+
+#include <pthread.h>
+
+enum { LP_SOURCE_NO_SLOT = UINT32_MAX, LP_SOURCE_EVENT_TEXT_BYTES = 512 };
+
+/* An assigned partition. */
+struct source_slot {
+    int64_t next;   /* the offset that comes next; -1: whatever the log begins with */
+    int64_t stored; /* below it all is done; -1: nothing yet */
+    int64_t given;  /* what librdkafka was told of `stored` */
+    uint64_t gap_checked_poll;
+    uint32_t topic_index;
+    int32_t partition;
+    bool used;
+    bool held;          /* paused; records are dropped until the seek to `next` is done */
+    bool wanted;        /* held, and to be fetched again from `next` */
+    bool exact;         /* the first record after a seek: it should be `next` */
+    bool asked_again;   /* it was not, and the seek was repeated */
+    bool start_unknown; /* held because the group's offset could not be asked for yet */
+    bool rewound;       /* held because the log ends before `next` had it: to be handed back and begun anew */
+};
+
+struct source_topic {
+    rd_kafka_topic_t *handle; /* keeps the pointer that messages carry valid */
+    const char *name;         /* borrowed from the options */
+    uint32_t *slots;          /* [capacity], by partition */
+    int32_t capacity;
+    int32_t first_count; /* partitions at the first look; -1: not looked yet */
+};
+
+struct lp_source {
+    struct lp_source_options options; /* strings borrowed */
+    struct lp_source_callbacks callbacks;
+    rd_kafka_t *client;
+    rd_kafka_queue_t *lane;   /* fetched records of all assigned partitions, nothing else */
+    rd_kafka_queue_t *events; /* the client's own queue: rebalances, errors, commit results */
+    struct source_topic *topics;
+    struct source_slot *slots; /* [partitions_max] */
+    uint32_t *scratch;         /* [partitions_max] slots for the callbacks */
+    uint64_t polls, store_due_ns, retry_due_ns;
+    bool records;   /* the poll at hand may hand records over */
+    bool stopped;   /* the callback wants no more in this poll */
+    bool attention; /* some slot is wanted, rewound or without a start */
+    bool dirty;     /* some slot has stored > given */
+    bool closing, closed;
+    uint64_t close_deadline_ns;
+    struct lp_error fatal;        /* when state.fatal */
+    struct lp_source_state state; /* lane thread */
+    pthread_mutex_t shared_lock;
+    struct lp_source_state shared; /* a copy for other threads */
+};
+
+/* --- source_slot.c --- */
+
+/** Slot of a partition, LP_SOURCE_NO_SLOT: not assigned. */
+uint32_t source_slot_of(const struct lp_source *source, uint32_t topic_index, int32_t partition);
+/** Take a free slot; LP_E_LIMIT when partitions_max are in use or the partition's number is absurd. */
+LP_MUST_USE enum lp_code source_slot_take(struct lp_source *source, uint32_t topic_index, int32_t partition,
+                                          uint32_t *ret_slot, struct lp_error *err);
+void source_slot_release(struct lp_source *source, uint32_t slot);
+/** rd_kafka callback for messages of both queues. */
+void source_on_message(rd_kafka_message_t *message, void *opaque);
+/** Pause the partition; its next record will be `next` once it is wanted again. */
+void source_slot_hold(struct lp_source *source, struct source_slot *slot, int64_t next);
+/** Bring held slots that are wanted back: hand back, begin anew, seek, resume. */
+void source_serve_held(struct lp_source *source);
+/** Tell librdkafka what is stored since the last time. */
+void source_give_stores(struct lp_source *source);
+/** A list with the slots' partitions and `stored` as offsets; NULL: none has any, or no memory. */
+rd_kafka_topic_partition_list_t *source_list_stored(struct lp_source *source, const uint32_t *slots, uint32_t count);
+
+/* --- source_group.c --- */
+
+/** rd_kafka callbacks. */
+void source_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+                         void *opaque);
+void source_on_commit(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+                      void *opaque);
+/** Ask again for the starts that could not be asked for at the assignment. */
+void source_serve_starts(struct lp_source *source);
+/** Hand all remaining slots back as lost. */
+void source_drop_slots(struct lp_source *source);
+
+/* --- source.c --- */
+
+void source_event(struct lp_source *source, enum lp_source_event event, const char *format, ...)
+    __attribute__((cold, noinline, format(printf, 3, 4)));
+/** The client cannot go on; the first reason stays. */
+void source_set_fatal(struct lp_source *source, const struct lp_error *err);
+/** A list of one partition; NULL: no memory. */
+rd_kafka_topic_partition_list_t *source_list_one(const struct lp_source *source, const struct source_slot *slot,
+                                                 int64_t offset);
+
+#endif
