@@ -32,6 +32,7 @@ enum lp_code lp_clean_category(const struct lp_clean_feature *f, struct lp_span 
     if (f->spec->encoding == LP_ENCODING_ONEHOT) {
         memset(row, 0, f->columns * sizeof *row);
         if (index < f->columns) row[index] = 1.0;
+        for (uint32_t i = 0; missing && isnan(f->fill) && i < f->columns; i++) row[i] = NAN;
     } else {
         row[0] = index == LP_VOCABULARY_UNKNOWN ? f->fill : (double)index;
     }

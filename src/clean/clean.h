@@ -53,8 +53,8 @@ size_t lp_cleaner_bytes(const struct lp_cleaner *cleaner);
  * - An indicator column follows the value's: 1 when missing (a vector: when any element is). Elements of a vector are
  *   cleaned one by one with the feature's parameters.
  * Categories: hash is FNV-1a 64 of the UTF-8 bytes modulo the buckets; an unknown value without a bucket is missing.
- * - Missing, as index or hash: missing_value (keep: NaN). As onehot: all zeros; missing=value sets the column numbered
- *   missing_value.
+ * - Missing: keep gives NaN in all its columns. Else, as index or hash: missing_value; as onehot: zeros, and with
+ *   missing=value a 1 in the column numbered missing_value.
  */
 LP_MUST_USE enum lp_code lp_cleaner_run(const struct lp_cleaner *cleaner, const double *numbers,
                                         const struct lp_span *texts, double *row, double *observed,

@@ -78,7 +78,7 @@ INLINE __m256 hyperbolic(__m256 x, __m256 alpha)
 {
     (void)alpha;
     __m256 a = magnitude(x), m = expm1_negative(_mm256_mul_ps(a, SET(-2.0f)));
-    __m256 t = _mm256_div_ps(negative(m), _mm256_add_ps(m, SET(2.0f)));
+    __m256 t = magnitude(_mm256_div_ps(m, _mm256_add_ps(m, SET(2.0f))));
     return _mm256_or_ps(t, _mm256_and_ps(x, SET(-0.0f)));
 }
 INLINE __m256 sigmoid(__m256 x, __m256 alpha)

@@ -59,7 +59,7 @@ INLINE __m512 hyperbolic(__m512 x, __m512 alpha)
 {
     (void)alpha;
     __m512 a = magnitude(x), m = expm1_negative(_mm512_mul_ps(a, SET(-2.0f)));
-    __m512 t = _mm512_div_ps(negative(m), _mm512_add_ps(m, SET(2.0f)));
+    __m512 t = magnitude(_mm512_div_ps(m, _mm512_add_ps(m, SET(2.0f))));
     return _mm512_or_ps(t, _mm512_and_ps(x, SET(-0.0f)));
 }
 INLINE __m512 sigmoid(__m512 x, __m512 alpha)

@@ -35,7 +35,7 @@ static inline float silu(float x, float alpha) { return x * sigmoid(x, alpha); }
 static inline float softplus(float x, float alpha)
 {
     (void)alpha;
-    return (x > 0.0f ? x : 0.0f * x) + log1pf(expf(-fabsf(x)));
+    return (x > 0.0f ? x : 0.0f) + log1pf(expf(-fabsf(x)));
 }
 
 #define RUN(name, of)                                                     \

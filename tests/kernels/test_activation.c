@@ -1,0 +1,231 @@
+/*
+ * Activations against the C library's double functions, in units in the last place of the exact value. By default every
+ * 1021st bit pattern of float; `kernels_activation --all` takes all 2^32 (minutes a kernel).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "guard.h"
+#include "kernels/activation/activation.h"
+
+enum { KERNELS_MAX = 8, CHUNK = 4096 };
+
+static const struct lp_activation_kernel *kernels[KERNELS_MAX];
+static uint32_t kernel_count, stride = 1021;
+static const float alphas[] = {0.25f, 1.0f};
+
+static double exact_sigmoid(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
+
+static double exact(enum lp_activation_kind kind, double x, double alpha)
+{
+    switch (kind) {
+    case LP_ACT_RELU: return x < 0 ? 0 : x;
+    case LP_ACT_LEAKY_RELU: return x < 0 ? alpha * x : x;
+    case LP_ACT_ELU: return x < 0 ? alpha * expm1(x) : x;
+    case LP_ACT_TANH: return tanh(x);
+    case LP_ACT_SIGMOID: return exact_sigmoid(x);
+    case LP_ACT_GELU: return x / 2 * erfc(-x * 0.70710678118654752440);
+    case LP_ACT_GELU_TANH: return x * exact_sigmoid(2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x));
+    case LP_ACT_SILU: return x * exact_sigmoid(x);
+    case LP_ACT_SOFTPLUS: return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+    case LP_ACT_COUNT: break;
+    }
+    return NAN;
+}
+
+/* What the header promises. */
+static double allowed(enum lp_activation_kind kind, double x, double want)
+{
+    int exponent;
+    frexp(want, &exponent);
+    double ulp = ldexp(1.0, exponent - 24);
+    double bound = fmax(4 * ulp, 1e-38);
+    if (kind == LP_ACT_RELU || kind == LP_ACT_LEAKY_RELU) return fmax(ulp, (double)FLT_TRUE_MIN);
+    /* Both round the argument of an exponential: its error grows with the argument's size. */
+    if (kind == LP_ACT_GELU || kind == LP_ACT_GELU_TANH)
+        return x > -3 ? 4 * bound : fmax(bound, 1e-6 * fabs(x) * exp(-x * x / 2));
+    return bound;
+}
+
+static void check(const char *name, enum lp_activation_kind kind, float alpha, float x, float y)
+{
+    double want = exact(kind, (double)x, (double)alpha);
+    if (isnan(want)) {
+        if (!isnan(y)) fail_msg("%s kind %d: f(%.9g) is %.9g, want NaN", name, (int)kind, (double)x, (double)y);
+    } else if (fabs(want) > (double)FLT_MAX) {
+        if (!isinf(y) || (y > 0) != (want > 0))
+            fail_msg("%s kind %d: f(%.9g) is %.9g, want %g", name, (int)kind, (double)x, (double)y, want);
+    } else if (!(fabs((double)y - want) <= allowed(kind, (double)x, want))) {
+        fail_msg("%s kind %d: f(%.9g) is %.9g, want %.9g within %g", name, (int)kind, (double)x, (double)y, want,
+                 allowed(kind, (double)x, want));
+    }
+}
+
+static float of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static void check_all_patterns(const struct lp_activation_kernel *kernel, enum lp_activation_kind kind, float alpha)
+{
+    static float x[CHUNK], y[CHUNK];
+    for (uint64_t bits = 0; bits <= UINT32_MAX;) {
+        size_t count = 0;
+        for (; count < CHUNK && bits <= UINT32_MAX; count++, bits += stride) x[count] = of_bits((uint32_t)bits);
+        kernel->run[kind](x, count, alpha, y);
+        for (size_t i = 0; i < count; i++) check(kernel->name, kind, alpha, x[i], y[i]);
+    }
+}
+
+static void every_function_is_within_its_bound_over_all_floats(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < kernel_count; i++) {
+        for (int kind = 0; kind < LP_ACT_COUNT; kind++) {
+            bool uses_alpha = kind == LP_ACT_LEAKY_RELU || kind == LP_ACT_ELU;
+            for (int a = 0; kernels[i]->run[kind] != NULL && a < (uses_alpha ? 2 : 1); a++)
+                check_all_patterns(kernels[i], (enum lp_activation_kind)kind, alphas[a]);
+        }
+    }
+}
+
+static void limits_are_the_functions_own(void **state)
+{
+    (void)state;
+    static const float x[] = {0.0f,    -0.0f,   INFINITY, -INFINITY, NAN,    FLT_TRUE_MIN, -FLT_TRUE_MIN,
+                              FLT_MIN, 88.72f,  88.73f,   -88.0f,    -87.0f, -103.9f,      -104.1f,
+                              1e-20f,  -1e-20f, FLT_MAX,  -FLT_MAX,  0.5f,   -0.5f};
+    enum { COUNT = sizeof x / sizeof *x };
+    float y[COUNT];
+    for (uint32_t i = 0; i < kernel_count; i++) {
+        for (int kind = 0; kind < LP_ACT_COUNT; kind++) {
+            if (kernels[i]->run[kind] == NULL) continue;
+            kernels[i]->run[kind](x, COUNT, 0.25f, y);
+            for (int n = 0; n < COUNT; n++) check(kernels[i]->name, (enum lp_activation_kind)kind, 0.25f, x[n], y[n]);
+            assert_true(isnan(y[4]));
+        }
+        kernels[i]->run[LP_ACT_TANH](x, COUNT, 0.0f, y);
+        assert_true(y[2] == 1.0f && y[3] == -1.0f && signbit(y[1]) && !signbit(y[0]));
+        kernels[i]->run[LP_ACT_SIGMOID](x, COUNT, 0.0f, y);
+        assert_true(y[0] == 0.5f && y[2] == 1.0f && y[3] == 0.0f);
+    }
+}
+
+static void every_length_and_place_is_handled_and_nothing_else_touched(void **state)
+{
+    (void)state;
+    struct guarded from = guarded_new(4096), to = guarded_new(4096);
+    for (uint32_t i = 0; i < kernel_count; i++) {
+        for (int kind = 0; kind < LP_ACT_COUNT; kind++) {
+            for (size_t count = 0; kernels[i]->run[kind] != NULL && count <= 35; count++) {
+                for (int at_end = 0; at_end < 2; at_end++) {
+                    float *x = guarded_place(&from, count * sizeof *x, at_end);
+                    float *y = guarded_place(&to, count * sizeof *y, at_end);
+                    for (size_t n = 0; n < count; n++) x[n] = (float)n * 0.37f - 4.0f;
+                    kernels[i]->run[kind](x, count, 0.25f, y);
+                    for (size_t n = 0; n < count; n++)
+                        check(kernels[i]->name, (enum lp_activation_kind)kind, 0.25f, x[n], y[n]);
+                    kernels[i]->run[kind](x, count, 0.25f, x);
+                    assert_true(count == 0 || memcmp(x, y, count * sizeof *x) == 0);
+                }
+            }
+        }
+    }
+    guarded_free(&from);
+    guarded_free(&to);
+}
+
+static void check_softmax_row(const struct lp_activation_kernel *kernel, const float *x, uint32_t width, const float *y)
+{
+    double top = -INFINITY, sum = 0;
+    for (uint32_t i = 0; i < width; i++) top = (double)x[i] > top ? (double)x[i] : top;
+    for (uint32_t i = 0; i < width; i++) sum += exp((double)x[i] - top);
+    for (uint32_t i = 0; i < width; i++) {
+        /* The difference to the largest is rounded to float before exp: its half ULP is the relative error of exp. */
+        double want = exp((double)x[i] - top) / sum;
+        double bound = want * (8 * 0x1p-23 + fabs((double)x[i] - top) * 0x1p-24) + 1e-38;
+        if (!(fabs((double)y[i] - want) <= bound))
+            fail_msg("%s softmax width %u: %u is %.9g, want %.9g", kernel->name, width, i, (double)y[i], want);
+    }
+}
+
+static void softmax_is_stable_at_every_width(void **state)
+{
+    (void)state;
+    struct guarded from = guarded_new(8192), to = guarded_new(8192);
+    for (uint32_t i = 0; i < kernel_count; i++) {
+        for (uint32_t width = 1; width <= 35; width++) {
+            for (int pass = 0; pass < 4; pass++) {
+                const uint32_t rows = 3;
+                float *x = guarded_place(&from, sizeof(float) * rows * width, pass % 2);
+                float *y = guarded_place(&to, sizeof(float) * rows * width, pass % 2);
+                /* The second half of the passes is out of exp's range without subtracting the largest. */
+                for (uint32_t n = 0; n < rows * width; n++)
+                    x[n] = (float)((n * 7919) % 101) * 0.13f + (pass < 2 ? -6.0f : (n % 2 ? 900.0f : -900.0f));
+                kernels[i]->softmax(x, rows, width, y);
+                for (uint32_t r = 0; r < rows; r++) check_softmax_row(kernels[i], x + r * width, width, y + r * width);
+                kernels[i]->softmax(x, rows, width, x);
+                assert_memory_equal(x, y, sizeof(float) * rows * width);
+            }
+        }
+    }
+    guarded_free(&from);
+    guarded_free(&to);
+}
+
+static void softmax_of_nan_or_infinity_is_nan_and_stays_in_its_row(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < kernel_count; i++) {
+        float x[4 * 17], y[4 * 17];
+        for (int n = 0; n < 4 * 17; n++) x[n] = 1.0f;
+        x[5] = NAN;
+        x[2 * 17 + 16] = INFINITY;
+        x[3 * 17] = -INFINITY;
+        kernels[i]->softmax(x, 4, 17, y);
+        for (int n = 0; n < 17; n++) {
+            assert_true(isnan(y[n]));
+            assert_true(fabsf(y[17 + n] - 1.0f / 17) < 1e-7f);
+            assert_true(n < 16 || isnan(y[2 * 17 + n]));
+            assert_true(fabsf(y[3 * 17 + n] - (n == 0 ? 0.0f : 1.0f / 16)) < 1e-7f);
+        }
+    }
+}
+
+static void selection_falls_through_to_the_scalar_kernel(void **state)
+{
+    (void)state;
+    const char *name = NULL;
+    for (int kind = 0; kind < LP_ACT_COUNT; kind++)
+        assert_non_null(lp_activation_select(lp_cpu_get(), (enum lp_activation_kind)kind, &name));
+    lp_activation_select(lp_cpu_get(), LP_ACT_GELU, &name);
+    assert_string_equal(name, "scalar");
+    lp_activation_select(lp_cpu_get(), LP_ACT_TANH, &name);
+    assert_string_equal(name, strcmp(lp_cpu_level(), "baseline") == 0 ? "scalar" : lp_cpu_level());
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--all") == 0) stride = 1;
+    kernel_count = lp_activation_kernels(lp_cpu_get(), kernels, KERNELS_MAX);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(limits_are_the_functions_own),
+        cmocka_unit_test(every_length_and_place_is_handled_and_nothing_else_touched),
+        cmocka_unit_test(every_function_is_within_its_bound_over_all_floats),
+        cmocka_unit_test(softmax_is_stable_at_every_width),
+        cmocka_unit_test(softmax_of_nan_or_infinity_is_nan_and_stays_in_its_row),
+        cmocka_unit_test(selection_falls_through_to_the_scalar_kernel),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,128 @@
+/* Batches: rows, borders, copies, deadlines and limits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "batch/batch.h"
+
+static struct lp_batch batch;
+static struct lp_error err;
+
+static int open_batch(void **state)
+{
+    (void)state;
+    return lp_batch_init(&batch, 3, 2, 4, 64, &err) != LP_OK;
+}
+
+static int close_batch(void **state)
+{
+    (void)state;
+    lp_batch_done(&batch);
+    return 0;
+}
+
+static enum lp_code append(const char *key, const char *value, uint64_t now_ns)
+{
+    const struct lp_batch_record record = {
+        .key = lp_span_text(key), .value = lp_span_text(value), .offset = 7, .first_row = 99, .row_count = 99};
+    return lp_batch_append(&batch, &record, now_ns, 1000, &err);
+}
+
+static void rows_and_borders_follow_the_records(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++) {
+        double *row = lp_batch_next_row(&batch);
+        assert_ptr_equal(row, batch.rows + (size_t)i * 2);
+        row[0] = i;
+        assert_int_equal(append("k", "v", 5), LP_OK);
+        assert_int_equal(batch.records[i].first_row, i);
+        assert_int_equal(batch.records[i].row_count, 1);
+        assert_int_equal(batch.records[i].offset, 7);
+    }
+    assert_null(lp_batch_next_row(&batch));
+    assert_int_equal(append("k", "v", 5), LP_E_LIMIT);
+    assert_int_equal(err.action, LP_RETRY);
+    assert_int_equal(batch.row_count, 3);
+    assert_true(batch.rows[4] == 2.0);
+}
+
+static void spans_are_copied_and_absence_is_kept(void **state)
+{
+    (void)state;
+    char key[] = "key", value[] = "value";
+    assert_int_equal(append(key, value, 5), LP_OK);
+    assert_int_equal(append(NULL, "", 5), LP_OK);
+    key[0] = value[0] = 'X';
+    assert_true(lp_span_is(batch.records[0].key, "key"));
+    assert_true(lp_span_is(batch.records[0].value, "value"));
+    assert_null(batch.records[1].key.data);
+    assert_non_null(batch.records[1].value.data);
+    assert_int_equal(batch.records[1].value.size, 0);
+}
+
+static void the_first_row_sets_the_deadline(void **state)
+{
+    (void)state;
+    assert_false(lp_batch_due(&batch, UINT64_MAX));
+    assert_int_equal(append("a", "b", 100), LP_OK);
+    assert_int_equal(append("a", "b", 900), LP_OK);
+    assert_int_equal(batch.deadline_ns, 1100);
+    assert_false(lp_batch_due(&batch, 1099));
+    assert_true(lp_batch_due(&batch, 1100));
+    assert_int_equal(append("a", "b", 900), LP_OK);
+    assert_true(lp_batch_due(&batch, 0)); /* full */
+    lp_batch_clear(&batch);
+    assert_false(lp_batch_due(&batch, UINT64_MAX));
+    assert_int_equal(append("a", "b", UINT64_MAX - 5), LP_OK);
+    assert_true(batch.deadline_ns == UINT64_MAX);
+}
+
+static void a_full_arena_asks_for_a_flush_and_changes_nothing(void **state)
+{
+    (void)state;
+    static const char forty[] = "0123456789012345678901234567890123456789";
+    assert_int_equal(append(NULL, forty, 5), LP_OK);
+    assert_int_equal(append(NULL, forty, 5), LP_E_LIMIT);
+    assert_int_equal(err.action, LP_RETRY);
+    assert_int_equal(batch.record_count, 1);
+    assert_int_equal(batch.arena.used, 40);
+    lp_batch_clear(&batch);
+    assert_int_equal(append(NULL, forty, 5), LP_OK);
+}
+
+static void a_record_larger_than_the_arena_is_skipped(void **state)
+{
+    (void)state;
+    unsigned char large[65] = {0};
+    const struct lp_batch_record record = {.value = lp_span_of(large, sizeof large)};
+    assert_int_equal(lp_batch_append(&batch, &record, 5, 5, &err), LP_E_LIMIT);
+    assert_int_equal(err.action, LP_SKIP_RECORD);
+    assert_int_equal(batch.record_count, 0);
+}
+
+static void memory_that_cannot_be_had_is_an_error(void **state)
+{
+    (void)state;
+    struct lp_batch huge;
+    assert_int_equal(lp_batch_init(&huge, UINT32_MAX, UINT32_MAX, 1, 8, &err), LP_E_MEMORY);
+    assert_null(huge.rows);
+    assert_int_equal(lp_batch_init(&huge, 0, 1, 1, 8, &err), LP_E_INVALID);
+    lp_batch_done(&huge);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(rows_and_borders_follow_the_records, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(spans_are_copied_and_absence_is_kept, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(the_first_row_sets_the_deadline, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(a_full_arena_asks_for_a_flush_and_changes_nothing, open_batch, close_batch),
+        cmocka_unit_test_setup_teardown(a_record_larger_than_the_arena_is_skipped, open_batch, close_batch),
+        cmocka_unit_test(memory_that_cannot_be_had_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
