@@ -1,5 +1,6 @@
 /* The lane's side: counting batches into open windows. Everything here runs on the lane's thread. */
 #include "core/clock.h"
+#include "core/cpu.h"
 #include "drift/window.h"
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@ enum lp_code lp_drift_lane_new(const struct lp_bundle *bundle, const struct lp_d
     }
     lane->layout = layout;
     lane->bundle = bundle;
+    lane->bins = lp_bins_select(lp_cpu_get());
     lane->first_open = INT64_MIN;
     for (uint32_t i = 0; i < LP_DRIFT_OPEN_WINDOWS; i++) lane->windows[i].cells = lane->cells + i * layout.cell_count;
     *ret_lane = lane;
@@ -90,19 +92,6 @@ static uint32_t run_end(const struct lp_drift_layout *layout, const int64_t *eve
     return end;
 }
 
-static void count_number(const struct lp_baseline *baseline, const double *values, uint32_t count, uint64_t *cells)
-{
-    uint64_t *counts_ge = cells + LP_CELL_BINS;
-    uint64_t present = 0;
-    for (uint32_t i = 0; i < count; i++) present += values[i] == values[i];
-    cells[LP_CELL_PRESENT] += present;
-    for (uint32_t e = 0; e < baseline->edge_count; e++) {
-        uint64_t at_least = 0;
-        for (uint32_t i = 0; i < count; i++) at_least += values[i] >= baseline->edges[e];
-        counts_ge[e] += at_least;
-    }
-}
-
 static void count_category(const struct lp_baseline *baseline, const double *values, uint32_t count, uint64_t *cells)
 {
     uint64_t *counts = cells + LP_CELL_BINS;
@@ -113,6 +102,13 @@ static void count_category(const struct lp_baseline *baseline, const double *val
         present++;
     }
     cells[LP_CELL_PRESENT] += present;
+}
+
+static void count_number(const struct lp_drift_lane *lane, const struct lp_drift_item *item, const double *values,
+                         uint32_t count, uint64_t *cells)
+{
+    lane->bins(values, count, item->baseline->edges, item->baseline->edge_count, cells + LP_CELL_BINS,
+               &cells[LP_CELL_PRESENT]);
 }
 
 static float watched_score(const struct lp_bundle *bundle, const float *scores)
@@ -132,7 +128,7 @@ static void count_scores(struct lp_drift_lane *lane, const struct lp_drift_item 
         for (uint32_t i = 0; i < count; i++)
             lane->scores[i] =
                 (double)watched_score(lane->bundle, scores + (size_t)(first + i) * lane->bundle->output_count);
-        count_number(item->baseline, lane->scores, count, cells);
+        count_number(lane, item, lane->scores, count, cells);
     }
 }
 
@@ -150,7 +146,7 @@ static void count_run(struct lp_drift_lane *lane, struct lp_drift_window *window
         }
         const double *values = observed + (size_t)item->feature * stride;
         if (item->is_category) count_category(item->baseline, values, row_count, cells);
-        else count_number(item->baseline, values, row_count, cells);
+        else count_number(lane, item, values, row_count, cells);
     }
 }
 

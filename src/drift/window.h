@@ -4,6 +4,7 @@
 #define LP_DRIFT_WINDOW_H
 
 #include "drift/drift.h"
+#include "kernels/bins/bins.h"
 
 #include <stddef.h>
 
@@ -55,7 +56,8 @@ enum { LP_DRIFT_SCORE_CHUNK = 256 };
 struct lp_drift_lane {
     struct lp_drift_layout layout;
     const struct lp_bundle *bundle; /* borrowed */
-    struct lp_drift *drift;         /* borrowed, after the first merge */
+    lp_bins_run *bins;
+    struct lp_drift *drift; /* borrowed, after the first merge */
     uint32_t lane_index;
     bool was_idle;        /* the last merge said so */
     int64_t first_open;   /* windows before it are closed */
