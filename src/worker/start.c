@@ -9,6 +9,7 @@
 #include "infer/infer.h"
 #include "kafka/admin.h"
 #include "publish/drift_record.h"
+#include "worker/kafka_conf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,32 +157,6 @@ static enum lp_code find_output_ids(struct wait *wait, struct lp_error *err)
     return LP_OK;
 }
 
-static enum lp_code kafka_settings(struct lp_shared *shared, struct lp_error *err)
-{
-    const struct lp_config *config = shared->config;
-    struct lp_kafka_setting *settings = calloc(config->passthrough_count + 1, sizeof *settings);
-    if (settings == NULL) return lp_fail_memory(err, config->passthrough_count * sizeof *settings);
-    shared->kafka.settings = settings;
-    shared->kafka.setting_count = config->passthrough_count;
-    for (uint32_t i = 0; i < config->passthrough_count; i++) {
-        const char *key = config->passthrough[i].key;
-        settings[i].value = config->passthrough[i].value;
-        settings[i].client = LP_KAFKA_BOTH;
-        key += strlen("kafka.");
-        if (strncmp(key, "consumer.", 9) == 0) {
-            settings[i].client = LP_KAFKA_CONSUMER;
-            key += 9;
-        } else if (strncmp(key, "producer.", 9) == 0) {
-            settings[i].client = LP_KAFKA_PRODUCER;
-            key += 9;
-        }
-        settings[i].key = key;
-    }
-    shared->kafka.commit_interval_ms = (uint32_t)config->commit_interval_ms;
-    shared->kafka.fetch_queue_bytes = (size_t)config->fetch_queue_bytes;
-    return lp_kafka_conf_check(&shared->kafka, err);
-}
-
 static void derive(struct lp_worker *worker)
 {
     struct lp_shared *shared = &worker->shared;
@@ -225,7 +200,7 @@ enum lp_code lp_worker_prepare(struct lp_worker *worker, lp_worker_interrupted *
                         .deadline_ns = lp_clock_ns() + (uint64_t)config->startup_timeout_ms * 1000000};
     uint32_t reader_count = 0;
     LP_TRY(lp_infer_setup(err));
-    LP_TRY(kafka_settings(shared, err));
+    LP_TRY(lp_kafka_conf_from_config(config, &shared->kafka, err));
     derive(worker);
     LP_TRY(load_schemas(config->input_schema_path, shared->writers, LP_WRITERS_MAX, &shared->writer_count, err));
     LP_TRY(load_schemas(config->input_reader_schema_path, &shared->reader, 1, &reader_count, err));
@@ -245,7 +220,7 @@ void lp_worker_unprepare(struct lp_worker *worker)
     lp_registry_free(shared->registry);
     for (uint32_t i = 0; i < shared->writer_count; i++) lp_avro_schema_free(shared->writers[i]);
     lp_avro_schema_free(shared->reader);
-    free((void *)shared->kafka.settings);
+    lp_kafka_conf_done(&shared->kafka);
 }
 
 /* --- may a model serve this input? --- */

@@ -1,0 +1,109 @@
+/* lepton run: the worker, until a signal. */
+#include "cmd/command.h"
+#include "cmd/options.h"
+#include "core/log.h"
+#include "worker/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { TICK_NS = 100 * 1000 * 1000 };
+
+/* Signals are taken by the main thread alone; the second one does not wait for anybody. */
+static void block_signals(sigset_t *ret_signals)
+{
+    sigemptyset(ret_signals);
+    sigaddset(ret_signals, SIGTERM);
+    sigaddset(ret_signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static bool interrupted(void *context)
+{
+    sigset_t pending;
+    sigpending(&pending);
+    (void)context;
+    return sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT);
+}
+
+static void *exit_at_second_signal(void *context)
+{
+    int received;
+    if (sigwait(context, &received) == 0) {
+        LP_LOG(LP_LOG_WARN, "exit_at_once", lp_kv("reason", "second signal"));
+        _exit(LP_EXIT_FAILED);
+    }
+    return NULL;
+}
+
+static int serve(struct lp_worker *worker, sigset_t *signals)
+{
+    struct lp_error err;
+    struct timespec tick = {.tv_nsec = TICK_NS};
+    int code = LP_EXIT_OK;
+    for (;;) {
+        int received = sigtimedwait(signals, NULL, &tick);
+        if (received > 0) {
+            LP_LOG(LP_LOG_INFO, "drain", lp_kv("reason", received == SIGTERM ? "SIGTERM" : "SIGINT"));
+            break;
+        }
+        if (lp_worker_tick(worker, &err) != LP_OK) {
+            code = LP_EXIT_FAILED;
+            LP_LOG(LP_LOG_ERROR, "stopping", lp_kv("reason", err.text));
+            break;
+        }
+    }
+    pthread_t second;
+    bool watching = pthread_create(&second, NULL, exit_at_second_signal, signals) == 0;
+    lp_worker_stop(worker);
+    lp_worker_free(worker);
+    if (watching) {
+        pthread_cancel(second);
+        pthread_join(second, NULL);
+    }
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    struct lp_overrides overrides = {0};
+    struct lp_option options[] = {{.name = "set", .type = LP_OPTION_SET, .value = &overrides}};
+    struct lp_operands operands;
+    int code = lp_options_parse(&lp_command_run, argc, argv, options, 1, 0, 1, &operands);
+    if (code >= 0) return code;
+    struct lp_config *config = NULL;
+    struct lp_worker *worker = NULL;
+    struct lp_error err;
+    sigset_t signals;
+    block_signals(&signals);
+    if (lp_config_load(operands.count > 0 ? operands.items[0] : NULL, environ, overrides.items, overrides.count,
+                       &config, &err) != LP_OK)
+        return lp_command_fail(&lp_command_run, &err);
+    lp_log_setup((enum lp_log_level)config->log_level, (enum lp_log_format)config->log_format);
+    if (lp_worker_start(config, interrupted, NULL, &worker, &err) != LP_OK)
+        code = interrupted(NULL) ? LP_EXIT_OK : lp_command_fail(&lp_command_run, &err);
+    else code = serve(worker, &signals);
+    lp_config_free(config);
+    return code;
+}
+
+const struct lp_command lp_command_run = {
+    .name = "run",
+    .help = "score the records of the input topics until a signal",
+    .usage = "usage: lepton run [worker.properties] [--set key=value ...]\n"
+             "\n"
+             "Reads the input topics in a consumer group, scores every record with the slot's model and writes one\n"
+             "prediction a record. Without a file the configuration comes from LEPTON_* and --set.\n"
+             "SIGTERM drains: nothing in flight is lost, offsets are committed, the group is left. A second signal\n"
+             "exits at once.\n"
+             "\n"
+             "  --set key=value   override one key (may be repeated); `lepton check --print-reference` lists them\n"
+             "\n"
+             "example: lepton run worker.properties --set lanes=2 --set http.listen=127.0.0.1:8080\n",
+    .run = run,
+};
