@@ -1,37 +1,23 @@
 #include "core/error.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-static void set_text(struct lp_error *err, enum lp_code code, enum lp_action action, const char *format, va_list args)
-{
-    err->code = code;
-    err->action = action;
-    vsnprintf(err->text, sizeof err->text, format, args);
-}
-
-enum lp_code lp_fail(struct lp_error *err, enum lp_code code, enum lp_action action, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    set_text(err, code, action, format, args);
-    va_end(args);
-    err->field[0] = '\0';
-    return code;
-}
-
-enum lp_code lp_fail_field(struct lp_error *err, enum lp_code code, enum lp_action action, const char *field,
+enum lp_code lp_error_fill(struct lp_error *err, enum lp_code code, enum lp_action action, const char *field,
                            const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    set_text(err, code, action, format, args);
+    vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
+    err->code = code;
+    err->action = action;
     snprintf(err->field, sizeof err->field, "%s", field != NULL ? field : "");
     return code;
 }
 
-enum lp_code lp_error_wrap(struct lp_error *err, const char *format, ...)
+enum lp_code lp_error_prefix(struct lp_error *err, const char *format, ...)
 {
     char old[LP_ERROR_TEXT_BYTES];
     memcpy(old, err->text, sizeof old);
@@ -44,10 +30,10 @@ enum lp_code lp_error_wrap(struct lp_error *err, const char *format, ...)
     return err->code;
 }
 
-enum lp_code lp_fail_memory(struct lp_error *err, unsigned long bytes)
+enum lp_code lp_error_fill_memory(struct lp_error *err, unsigned long bytes)
 {
-    return lp_fail(err, LP_E_MEMORY, LP_FATAL, "out of memory: %lu bytes: raise the memory limit or lower the maxima",
-                   bytes);
+    return lp_error_fill(err, LP_E_MEMORY, LP_FATAL, NULL,
+                         "out of memory: %lu bytes: raise the memory limit or lower the maxima", bytes);
 }
 
 const char *lp_code_name(enum lp_code code)

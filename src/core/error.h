@@ -4,25 +4,38 @@
 
 #include "lepton/error.h"
 
-#include <stdarg.h>
+#include <stddef.h>
 
-/**
- * Fill `err` and return `code`, so that a failure is one line: `return lp_fail(err, ...)`.
- * Clears `err->field`; text past LP_ERROR_TEXT_BYTES is cut. Cold path only.
- */
-enum lp_code lp_fail(struct lp_error *err, enum lp_code code, enum lp_action action, const char *format, ...)
-    __attribute__((cold, noinline, format(printf, 4, 5)));
-
-/** As lp_fail, and names the record field or key that failed (copied, cut when too long; NULL: none). */
-enum lp_code lp_fail_field(struct lp_error *err, enum lp_code code, enum lp_action action, const char *field,
+enum lp_code lp_error_fill(struct lp_error *err, enum lp_code code, enum lp_action action, const char *field,
                            const char *format, ...) __attribute__((cold, noinline, format(printf, 5, 6)));
-
-/** Put "prefix: " before the text that `err` already has; returns err->code. */
-enum lp_code lp_error_wrap(struct lp_error *err, const char *format, ...)
+enum lp_code lp_error_fill_memory(struct lp_error *err, unsigned long bytes) __attribute__((cold, noinline));
+enum lp_code lp_error_prefix(struct lp_error *err, const char *format, ...)
     __attribute__((cold, noinline, format(printf, 2, 3)));
 
+/* Tells the compiler what it cannot see: a failure is never LP_OK, so that what success would have written is not read.
+ */
+static inline enum lp_code lp_failed(enum lp_code code)
+{
+    if (code == LP_OK) __builtin_unreachable();
+    return code;
+}
+
+/**
+ * Fill `err` and return `code` (not LP_OK), so that a failure is one line: `return lp_fail(err, ...)`.
+ * Arguments: err, code, action, printf format and its values. Clears `err->field`; text past LP_ERROR_TEXT_BYTES is
+ * cut.
+ */
+#define lp_fail(err, code, action, ...) lp_failed(lp_error_fill(err, code, action, NULL, __VA_ARGS__))
+
+/** As lp_fail, and names the record field or key that failed (copied, cut when too long; NULL: none) before the format.
+ */
+#define lp_fail_field(err, code, action, field, ...) lp_failed(lp_error_fill(err, code, action, field, __VA_ARGS__))
+
+/** Put "prefix: " before the text that `err` already has; returns err->code. */
+#define lp_error_wrap(err, ...) lp_failed(lp_error_prefix(err, __VA_ARGS__))
+
 /** The usual text for a failed allocation of `bytes`. */
-enum lp_code lp_fail_memory(struct lp_error *err, unsigned long bytes) __attribute__((cold, noinline));
+#define lp_fail_memory(err, bytes) lp_failed(lp_error_fill_memory(err, bytes))
 
 /** Short stable name of a code, for headers, metrics and logs ("invalid", "limit", ...). */
 const char *lp_code_name(enum lp_code code);
