@@ -12,7 +12,8 @@ enum {
     PARTITIONS_MAX = 10000, /* a topic */
     LOOK_MISSING_PERIOD_MS = 1000,
     LOOK_FOUND_PERIOD_MS = 60000, /* for partitions that were added */
-    LOOK_TIMEOUT_MS = 1000,
+    LOOK_TIMEOUT_MIN_MS = 200,
+    LOOK_TIMEOUT_MAX_MS = 1000,
     DESTROY_TIMEOUT_MS = 5000
 };
 
@@ -27,8 +28,7 @@ struct topic {
     struct partition *partitions; /* [partition_count], those that are being read */
     int32_t partition_count;
     bool looked; /* the broker has said whether it exists */
-    bool gone;   /* it was deleted under us: stop and look again */
-    uint64_t look_due_ns;
+    uint64_t look_due_ns, looked_ns;
 };
 
 /* One topic's callback at a time: the topic of a message is its handle's opaque. */
@@ -85,7 +85,6 @@ static void stop_topic(struct topic *topic)
     free(topic->partitions);
     topic->partitions = NULL;
     topic->partition_count = 0;
-    topic->gone = false;
 }
 
 void lp_reader_free(struct lp_reader *reader)
@@ -117,7 +116,7 @@ static void on_failed(struct lp_reader *reader, struct topic *topic, const rd_ka
     }
     if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
         message->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-        topic->gone = true;
+        topic->look_due_ns = 0; /* deleted? librdkafka itself recovers from anything less */
     reader->retries++;
 }
 
@@ -190,11 +189,12 @@ static enum lp_code look_at(struct lp_reader *reader, struct topic *topic, int t
 {
     enum lp_code rc = LP_OK;
     const struct rd_kafka_metadata *metadata = NULL;
-    if (topic->gone) stop_topic(topic);
+    topic->looked_ns = lp_clock_ns();
     if (rd_kafka_metadata(reader->client, 0, topic->handle, &metadata, timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         metadata->topic_cnt != 1) {
         reader->retries++;
     } else if (is_missing(&metadata->topics[0])) {
+        stop_topic(topic); /* made anew, it is read from its beginning */
         topic->looked = true;
     } else if (metadata->topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         reader->retries++;
@@ -208,16 +208,24 @@ static enum lp_code look_at(struct lp_reader *reader, struct topic *topic, int t
     return rc;
 }
 
+/* Never looked at more often than missing topics are. */
+static bool is_due(const struct topic *topic, uint64_t now_ns)
+{
+    return now_ns >= topic->look_due_ns &&
+           (topic->looked_ns == 0 || now_ns - topic->looked_ns >= LOOK_MISSING_PERIOD_MS * UINT64_C(1000000));
+}
+
 enum lp_code lp_reader_poll(struct lp_reader *reader, int timeout_ms, lp_reader_callback *callback, void *context,
                             struct lp_error *err)
 {
     uint64_t now_ns = lp_clock_ns();
-    int look_ms = timeout_ms < LOOK_TIMEOUT_MS && timeout_ms >= 0 ? timeout_ms : LOOK_TIMEOUT_MS;
+    int look_ms = timeout_ms < LOOK_TIMEOUT_MIN_MS   ? LOOK_TIMEOUT_MIN_MS
+                  : timeout_ms < LOOK_TIMEOUT_MAX_MS ? timeout_ms
+                                                     : LOOK_TIMEOUT_MAX_MS;
     reader->callback = callback;
     reader->context = context;
     for (uint32_t i = 0; i < reader->topic_count; i++)
-        if (reader->topics[i].gone || now_ns >= reader->topics[i].look_due_ns)
-            LP_TRY(look_at(reader, &reader->topics[i], look_ms, err));
+        if (is_due(&reader->topics[i], now_ns)) LP_TRY(look_at(reader, &reader->topics[i], look_ms, err));
     rd_kafka_poll(reader->client, 0);
     int wait_ms = timeout_ms < 0 || timeout_ms > LOOK_MISSING_PERIOD_MS ? LOOK_MISSING_PERIOD_MS : timeout_ms;
     rd_kafka_consume_callback_queue(reader->queue, wait_ms, on_message, reader);
@@ -233,5 +241,7 @@ bool lp_reader_caught_up(const struct lp_reader *reader)
     }
     return true;
 }
+
+uint64_t lp_reader_retries(const struct lp_reader *reader) { return reader->retries; }
 
 void lp_reader_wake(struct lp_reader *reader) { rd_kafka_queue_yield(reader->queue); }

@@ -25,13 +25,21 @@ LP_MUST_USE enum lp_code lp_reader_new(const struct lp_kafka_conf *conf, const c
                                        struct lp_error *err);
 void lp_reader_free(struct lp_reader *reader);
 
-/** Hand over what came, waiting up to timeout_ms; LP_RETRY errors (brokers away) are counted, not returned. */
+/**
+ * Hand over what came, waiting up to timeout_ms (at most a second); ends early for lp_reader_wake. Looking for a topic,
+ * once a second while it is missing and once a minute for added partitions, may take 200 ms more.
+ * LP_RETRY errors (brokers away) are counted, not returned. A topic that is made anew is read from its beginning.
+ * @return LP_E_LIMIT/LP_FATAL: a topic has more than 10,000 partitions; LP_FATAL: no memory
+ */
 LP_MUST_USE enum lp_code lp_reader_poll(struct lp_reader *reader, int timeout_ms, lp_reader_callback *callback,
                                         void *context, struct lp_error *err);
 
 /** Has everything that stood in the topics when they were first found been handed over? (A missing topic counts as
  * empty once the broker has said that it does not exist.) */
 bool lp_reader_caught_up(const struct lp_reader *reader);
+
+/** Errors that were counted. Reader's thread. */
+uint64_t lp_reader_retries(const struct lp_reader *reader);
 
 /** Wake a poll; any thread. */
 void lp_reader_wake(struct lp_reader *reader);

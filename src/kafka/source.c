@@ -1,6 +1,7 @@
 #include "core/clock.h"
 #include "kafka/source_private.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,6 +5,7 @@ numpy, and damaged files.
     python3 tests/support/bundle.py mlp OUT --features 10 --layers 64,64 --outputs 1 --seed 1 --version 1
     python3 tests/support/bundle.py mlp OUT --damage nan          (see DAMAGES)
     python3 tests/support/bundle.py mixed OUT                     every feature kind and policy
+    python3 tests/support/bundle.py fixtures tests/data/bundles   the committed ones of the unit tests
     python3 tests/support/bundle.py records BUNDLE --count 1000   random records for it, JSON Lines
     python3 tests/support/bundle.py score BUNDLE < records.jsonl  what numpy says, JSON Lines
 """
@@ -451,7 +452,16 @@ def parse_arguments():
     records.add_argument("--count", type=int, default=1000)
     records.add_argument("--seed", type=int, default=1)
     commands.add_parser("score").add_argument("bundle")
+    commands.add_parser("fixtures").add_argument("folder")
     return parser.parse_args()
+
+
+def write_fixtures(folder):
+    os.makedirs(folder, exist_ok=True)
+    write_bundle(os.path.join(folder, "mlp.safetensors"), *make_mlp(1, (10, 8, 1)))
+    write_bundle(os.path.join(folder, "mixed.safetensors"), *make_mixed())
+    # The same with every array of more than two entries in a tensor.
+    write_bundle(os.path.join(folder, "mixed_tensors.safetensors"), *make_mixed(), inline_max=2)
 
 
 def print_scores(path):
@@ -465,6 +475,8 @@ def main():
     arguments = parse_arguments()
     if arguments.command == "score":
         return print_scores(arguments.bundle)
+    if arguments.command == "fixtures":
+        return write_fixtures(arguments.folder)
     if arguments.command == "records":
         manifest, tensors = read_bundle(arguments.bundle)
         for record in random_records(manifest, tensors, arguments.count, arguments.seed):
