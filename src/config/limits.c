@@ -40,8 +40,11 @@ static FILE *open_below(const char *root, const char *path)
 static bool has_word(const char *list, const char *word)
 {
     size_t bytes = strlen(word);
-    for (const char *at = list; at != NULL; at = strchr(at, ','), at += at != NULL)
-        if (strncmp(at, word, bytes) == 0 && (at[bytes] == ',' || at[bytes] == '\0')) return true;
+    for (const char *at = list; *at != '\0'; at += *at == ',') {
+        size_t item = strcspn(at, ",");
+        if (item == bytes && memcmp(at, word, bytes) == 0) return true;
+        at += item;
+    }
     return false;
 }
 

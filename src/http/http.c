@@ -158,10 +158,18 @@ static enum MHD_Result answer_page(const struct lp_http *http, struct MHD_Connec
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *upload, size_t *upload_bytes, void **request)
 {
-    (void)version, (void)upload, (void)upload_bytes, (void)request;
+    (void)version, (void)upload;
+    static char seen;
     const struct lp_http *http = context;
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+    /* The first call has the headers only; an answer given there, before the request's end, would close the connection
+     * after it. Right for what is refused above. */
+    if (*request == NULL) {
+        *request = &seen;
+        return MHD_YES;
+    }
+    if (*upload_bytes != 0) return MHD_NO; /* nobody sends a body with GET */
     if (strcmp(url, "/livez") == 0) return answer_probe(http, connection, http->handlers.live);
     if (strcmp(url, "/readyz") == 0) return answer_probe(http, connection, http->handlers.ready);
     if (!may_read(http, connection))
