@@ -19,6 +19,13 @@ enum lp_code lp_avro_step(struct lp_avro_compiler *compiler, struct lp_error *er
     return LP_OK;
 }
 
+enum lp_code lp_avro_blame(enum lp_code code, const struct lp_avro_node *node, struct lp_error *err)
+{
+    if (code == LP_E_MISMATCH && err->field[0] == '\0')
+        snprintf(err->field, sizeof err->field, "%.*s", (int)node->path.size, (const char *)node->path.data);
+    return code;
+}
+
 uint32_t lp_avro_views(const struct lp_avro_compiler *compiler, const struct lp_avro_node *node, uint32_t at,
                        struct lp_avro_view *ret_view)
 {
@@ -115,12 +122,7 @@ static enum lp_code find_wanted(struct lp_avro_compiler *compiler, const struct 
         LP_TRY(lp_avro_step(compiler, err));
         if (from >= 0) wanted[from] = (struct wanted){.field = &reader->fields[at], .node = child};
         else if (at < 0) absent_child(compiler, child); /* another branch of the union has it */
-        else {
-            enum lp_code rc = compile_missing(compiler, &reader->fields[at], child, err);
-            if (rc == LP_E_MISMATCH && err->field[0] == '\0')
-                snprintf(err->field, sizeof err->field, "%.*s", (int)child->path.size, (const char *)child->path.data);
-            LP_TRY(rc);
-        }
+        else LP_TRY(lp_avro_blame(compile_missing(compiler, &reader->fields[at], child, err), child, err));
     }
     return LP_OK;
 }

@@ -94,6 +94,8 @@ LP_MUST_USE enum lp_code lp_avro_default(struct lp_avro_compiler *compiler, cons
 /** The views of a tree node, into [count of its wants + 1]; returns how many. */
 uint32_t lp_avro_views(const struct lp_avro_compiler *compiler, const struct lp_avro_node *node, uint32_t at,
                        struct lp_avro_view *ret_view);
+/** Name `node` in a mismatch that names no field yet; returns `code`. */
+LP_MUST_USE enum lp_code lp_avro_blame(enum lp_code code, const struct lp_avro_node *node, struct lp_error *err);
 /** Count one step; LP_E_LIMIT past LP_AVRO_STEPS_MAX or when `full`. */
 LP_MUST_USE enum lp_code lp_avro_step(struct lp_avro_compiler *compiler, struct lp_error *err);
 

@@ -191,8 +191,8 @@ static enum lp_code default_child(struct lp_avro_compiler *compiler, const struc
 {
     const struct lp_avro_type *inner = NULL;
     const json_t *part = NULL;
-    LP_TRY(part_of(type, json, child, &inner, &part, err));
     struct lp_avro_view view;
+    LP_TRY(part_of(type, json, child, &inner, &part, err));
     for (uint32_t i = 0; lp_avro_views(compiler, child, i, &view) > i; i++) {
         if (part == NULL) lp_avro_emit_absent(compiler, &view);
         else LP_TRY(lp_avro_default(compiler, inner, part, &view, err));
@@ -209,6 +209,6 @@ enum lp_code lp_avro_default(struct lp_avro_compiler *compiler, const struct lp_
     if (branch == NULL) return unfit(type, err);
     if (view->node == NULL) return default_leaf(compiler, branch, json, view, err);
     for (const struct lp_avro_node *child = view->node->child; child != NULL; child = child->next)
-        LP_TRY(default_child(compiler, branch, json, child, err));
+        LP_TRY(lp_avro_blame(default_child(compiler, branch, json, child, err), child, err));
     return LP_OK;
 }

@@ -1,28 +1,28 @@
 /* What went wrong in a body: the text and the field. Off the hot path. */
 #include "decode/avro_run.h"
 
-#include <stdio.h>
-
 struct field_text {
-    char text[LP_ERROR_FIELD_BYTES * 2];
-    size_t start; /* text[start ...]: names are put in front of one another */
+    char text[LP_ERROR_FIELD_BYTES];
+    size_t used;
 };
 
-static void put_before(struct field_text *field, const char *name, size_t bytes, bool dot)
-{
-    if (dot && field->start > 0) field->text[--field->start] = '.';
-    if (bytes > field->start) bytes = field->start;
-    field->start -= bytes;
-    memcpy(field->text + field->start, name, bytes);
-}
-
+/* One place's names, outermost first, behind those of the calls that led to it; cut at the field's limit. */
 static void put_place(struct field_text *field, const struct lp_avro_plan *plan, uint32_t place)
 {
     const struct lp_avro_place *places = plan->places.data;
-    for (; place != LP_AVRO_NOWHERE && place < plan->places.count; place = places[place].parent) {
-        if (places[place].bytes == 0) continue;
-        bool dot = field->text[field->start] != '\0' && field->text[field->start] != '[';
-        put_before(field, (const char *)plan->chars.data + places[place].at, places[place].bytes, dot);
+    const struct lp_avro_place *chain[LP_AVRO_DEPTH_MAX * 2];
+    size_t count = 0;
+    for (; place != LP_AVRO_NOWHERE && count < sizeof chain / sizeof *chain; place = places[place].parent)
+        if (places[place].bytes > 0) chain[count++] = &places[place];
+    while (count-- > 0) {
+        size_t room = sizeof field->text - 1 - field->used;
+        if (field->used > 0 && room > 0) {
+            field->text[field->used++] = '.';
+            room--;
+        }
+        size_t bytes = chain[count]->bytes < room ? chain[count]->bytes : room;
+        memcpy(field->text + field->used, (const char *)plan->chars.data + chain[count]->at, bytes);
+        field->used += bytes;
     }
 }
 
@@ -80,10 +80,10 @@ static const char *why_text(const struct lp_avro_run *run)
 
 enum lp_code lp_avro_run_fail(const struct lp_avro_run *run, const struct lp_avro_op *op, struct lp_error *err)
 {
-    struct field_text field = {.start = sizeof field.text - 1};
+    struct field_text field = {.used = 0};
+    for (uint32_t i = 0; i < run->call_count; i++) put_place(&field, run->plan, run->returns[i]->place);
     put_place(&field, run->plan, place_of(run, op));
-    for (uint32_t i = run->call_count; i-- > 0;) put_place(&field, run->plan, run->returns[i]->place);
-    const char *name = field.text + field.start;
+    const char *name = field.text;
     size_t offset = (size_t)(run->bad_at - run->body);
     enum lp_code code = run->why >= LP_AVRO_BAD_ITEMS ? LP_E_LIMIT : LP_E_INVALID;
     if (run->why == LP_AVRO_BAD_WIDTH)
