@@ -1,0 +1,96 @@
+/* An embedded cluster and a few helpers for tests of the Kafka layer. Functions are static: one program a test file. */
+#ifndef LP_TESTS_KAFKA_BED_H
+#define LP_TESTS_KAFKA_BED_H
+
+#include "core/clock.h"
+#include "kafka/conf.h"
+#include "kafka/embedded.h"
+#include "kafka/sink.h"
+#include "kafka/source.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/tsan_threads.c"
+
+#define BED_UNUSED __attribute__((unused))
+#define BED_OK(call) bed_ok((call), &bed_err, #call, __LINE__)
+
+enum { BED_SETTINGS = 4 };
+
+static struct lp_error bed_err;
+
+static BED_UNUSED void bed_ok(enum lp_code code, const struct lp_error *err, const char *what, int line)
+{
+    if (code != LP_OK) fail_msg("line %d: %s: code %d: %s", line, what, (int)code, err->text);
+}
+
+struct bed {
+    struct lp_embedded *cluster;
+    struct lp_kafka_setting settings[BED_SETTINGS];
+    struct lp_kafka_conf conf;
+};
+
+/* The mock's empty fetches sleep the whole fetch.wait.max.ms, its later joins nearly the session time-out. An outside
+ * broker is taken instead where LEPTON_TEST_BOOTSTRAP names one. */
+static BED_UNUSED void bed_start(struct bed *bed, const char *assignor)
+{
+    memset(bed, 0, sizeof *bed);
+    const char *bootstrap = getenv("LEPTON_TEST_BOOTSTRAP");
+    if (bootstrap == NULL) {
+        BED_OK(lp_embedded_new(1, &bed->cluster, &bed_err));
+        bootstrap = lp_embedded_bootstrap(bed->cluster);
+    }
+    uint32_t count = 0;
+    bed->settings[count++] = (struct lp_kafka_setting){"bootstrap.servers", bootstrap, LP_KAFKA_BOTH};
+    bed->settings[count++] = (struct lp_kafka_setting){"session.timeout.ms", "6000", LP_KAFKA_CONSUMER};
+    bed->settings[count++] = (struct lp_kafka_setting){"fetch.wait.max.ms", "10", LP_KAFKA_CONSUMER};
+    if (assignor != NULL)
+        bed->settings[count++] =
+            (struct lp_kafka_setting){"partition.assignment.strategy", assignor, LP_KAFKA_CONSUMER};
+    bed->conf = (struct lp_kafka_conf){.settings = bed->settings, .setting_count = count, .commit_interval_ms = 200};
+}
+
+static BED_UNUSED void bed_topic(struct bed *bed, const char *name, uint32_t partitions)
+{
+    if (bed->cluster != NULL) BED_OK(lp_embedded_create_topic(bed->cluster, name, partitions, &bed_err));
+}
+
+static BED_UNUSED void bed_stop(struct bed *bed)
+{
+    lp_embedded_free(bed->cluster);
+    bed->cluster = NULL;
+}
+
+/* Partition p gets values "p:0", "p:1", ...; all acknowledged on return. */
+static BED_UNUSED void bed_produce(struct bed *bed, const char *topic_name, int32_t partitions, int first, int count)
+{
+    struct lp_sink *sink = NULL;
+    struct lp_sink_topic *topic = NULL;
+    struct lp_sink_options options = {
+        .conf = &bed->conf, .client_id = "bed", .queue_max = 1000000, .queue_max_bytes = 1u << 28};
+    BED_OK(lp_sink_new(&options, &sink, &bed_err));
+    BED_OK(lp_sink_topic(sink, topic_name, &topic, &bed_err));
+    for (int i = first; i < first + count; i++) {
+        for (int32_t p = 0; p < partitions; p++) {
+            char value[32];
+            int size = snprintf(value, sizeof value, "%d:%d", (int)p, i);
+            struct lp_sink_message message = {
+                .topic = topic, .partition = p, .value = lp_span_of(value, (size_t)size), .timestamp_ms = 1000 + i};
+            BED_OK(lp_sink_send(sink, &message, &bed_err));
+        }
+        if (i % 256 == 0) lp_sink_poll(sink, 0);
+    }
+    BED_OK(lp_sink_flush(sink, 30000, &bed_err));
+    lp_sink_free(sink);
+}
+
+static BED_UNUSED uint64_t bed_ms(void) { return lp_clock_ns() / 1000000u; }
+
+#endif
