@@ -22,7 +22,7 @@ enum lp_input_format {
 
 struct lp_decoder_options {
     enum lp_input_format format;
-    uint32_t schema_id_bytes;                    /* 4 or 8 */
+    uint32_t schema_id_bytes;                    /* confluent: 4 or 8 */
     struct lp_registry *registry;                /* borrowed; confluent needs it */
     const struct lp_avro_schema *const *writers; /* borrowed; [writer_count] schema files: bare Avro takes the first,
                                                     single-object finds its fingerprint */
@@ -32,7 +32,12 @@ struct lp_decoder_options {
     uint32_t plans_max;                  /* plans kept; the oldest goes */
 };
 
-/** Slots are assigned here: wants[i].slot is overwritten, in order. */
+/**
+ * Slots are assigned here: wants[i].slot is overwritten, in order (lp_want_assign_slots). The list is copied; the paths
+ * stay borrowed.
+ * LP_E_INVALID for options that do not fit together; bare Avro compiles its plan here (as lp_avro_plan_new), JSON its
+ * wants (as lp_json_plan_new), the others with the first record of a schema. All LP_FATAL.
+ */
 LP_MUST_USE enum lp_code lp_decoder_new(const struct lp_decoder_options *options, struct lp_want *wants,
                                         uint32_t want_count, struct lp_decoder **ret_decoder, struct lp_error *err);
 void lp_decoder_free(struct lp_decoder *decoder);
@@ -46,7 +51,8 @@ uint32_t lp_decoder_text_count(const struct lp_decoder *decoder);
  *
  * @param value     the bytes; absent data is a caller's error
  * @param schema_id value of the header __value_schema_id, or absent
- * @return LP_OK; LP_SKIP_RECORD action: a bad record (err->field names the field where one is known);
+ * @return LP_OK; LP_SKIP_RECORD action: a bad record (err->field names the field where one is known), among them those
+ *         whose schema is unknown or cannot give what is wanted (remembered with the schema, and cheap to say again);
  *         LP_E_PENDING/LP_RETRY: the schema is being fetched, offer the same record again later
  * Allocates only when a writer schema is seen for the first time.
  */
@@ -55,5 +61,12 @@ LP_MUST_USE enum lp_code lp_decoder_run(struct lp_decoder *decoder, struct lp_sp
 
 /** Writer schema id (or fingerprint) of the last record offered, also of one whose schema is pending; 0: none. */
 uint64_t lp_decoder_schema_id(const struct lp_decoder *decoder);
+
+/**
+ * Read an Avro schema file (JSON, at most LP_AVRO_SCHEMA_MAX_BYTES).
+ * LP_E_NOT_FOUND, LP_E_IO, LP_E_LIMIT, LP_E_INVALID, all LP_FATAL and naming the file; the caller frees the schema.
+ */
+LP_MUST_USE enum lp_code lp_schema_load_file(const char *path, struct lp_avro_schema **ret_schema,
+                                             struct lp_error *err);
 
 #endif

@@ -25,14 +25,17 @@ struct lp_registry_options {
 /** Starts the thread. Never contacts the registry by itself. */
 LP_MUST_USE enum lp_code lp_registry_new(const struct lp_registry_options *options, struct lp_registry **ret_registry,
                                          struct lp_error *err);
-/** Cancels what is in flight and joins the thread. NULL is fine. */
+/** Cancels what is in flight and joins the thread, at once. Nobody may be inside a blocking call. NULL is fine. */
 void lp_registry_free(struct lp_registry *registry);
 
 /**
- * The writer's schema for an id. Any thread, never blocks.
- * LP_OK: *ret_schema is the registry's own, valid for its life. LP_E_PENDING/LP_RETRY: a fetch is under way (one per
- * id, whoever asks). LP_E_NOT_FOUND/LP_SKIP_RECORD: the registry said 404, or the schema is not Avro or does not parse
- * (LP_E_INVALID).
+ * The writer's schema for an id, its references (up to 32, theirs included) written into it. Any thread, never blocks.
+ * LP_OK: *ret_schema is the registry's own, valid for its life.
+ * LP_E_PENDING/LP_RETRY: a fetch is under way (one per id, whoever asks). It goes on after time-outs, failed
+ * connections, 5xx, 429 and every other answer that is not the registry's own word on the id (401, a 404 without an
+ * error_code of 404xx, a page in HTML): the next URL, then a pause; the text names the last failure.
+ * LP_E_NOT_FOUND/LP_SKIP_RECORD: the registry said 404 and error_code 404xx. LP_E_INVALID/LP_SKIP_RECORD: the schema is
+ * not Avro or does not parse. LP_E_LIMIT/LP_SKIP_RECORD: too large, too many references, or the cache is full.
  */
 LP_MUST_USE enum lp_code lp_registry_get(struct lp_registry *registry, uint64_t id,
                                          const struct lp_avro_schema **ret_schema, struct lp_error *err);
@@ -41,7 +44,12 @@ LP_MUST_USE enum lp_code lp_registry_get(struct lp_registry *registry, uint64_t 
 LP_MUST_USE enum lp_code lp_registry_wait(struct lp_registry *registry, uint64_t id, int timeout_ms,
                                           const struct lp_avro_schema **ret_schema, struct lp_error *err);
 
-/** Register `schema_json` under `subject` (idempotent) and return its id. Blocks up to timeout_ms; not for lanes. */
+/**
+ * Register `schema_json` under `subject` (idempotent) and return its id. Blocks up to timeout_ms; not for lanes.
+ * This and the two below: LP_E_TIMEOUT/LP_RETRY with the last failure's text (time-outs, connections, 5xx and 429 are
+ * tried again until then); else LP_FATAL: LP_E_REFUSED (401, 403), LP_E_MISMATCH (409, incompatible), LP_E_INVALID
+ * (422), LP_E_NOT_FOUND, LP_E_IO.
+ */
 LP_MUST_USE enum lp_code lp_registry_register(struct lp_registry *registry, const char *subject,
                                               struct lp_span schema_json, int timeout_ms, uint64_t *ret_id,
                                               struct lp_error *err);
