@@ -222,7 +222,8 @@ def print_drift(data, paths):
     months, y = months_of(rows), late(rows)
     for path in paths:
         manifest, tensors = bundle.read_bundle(path)
-        scored = reference.score_columns(manifest, tensors, reference.columns_of(manifest, [record_of(r) for r in rows]))
+        columns = reference.columns_of(manifest, [record_of(r) for r in rows])
+        scored = reference.score_columns(manifest, tensors, columns)
         watched = [(f["name"], f["baseline"], c.observed) for f, c in zip(manifest["features"], scored.cleaned)
                    if f["kind"] == "number"] + [("$score", manifest["output"]["baseline"], scored.scores[:, 0])]
         print(path, manifest["training"]["data"])

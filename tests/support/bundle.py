@@ -42,14 +42,14 @@ def container(tensors, metadata):
     return header, bytes(data)
 
 
+def compact(value):
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def file_bytes(header, data):
-    text = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text = header if isinstance(header, bytes) else compact(header).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text + data
-
-
-def manifest_text(manifest):
-    return json.dumps(manifest, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def read_bundle(path):
@@ -59,7 +59,7 @@ def read_bundle(path):
     size = struct.unpack_from("<Q", blob)[0]
     header = json.loads(blob[8:8 + size])
     metadata, data = header.pop("__metadata__"), blob[8 + size:]
-    tensors = {name: np.frombuffer(data[t["data_offsets"][0]:t["data_offsets"][1]], DTYPES[t["dtype"]]).reshape(t["shape"])
+    tensors = {name: np.frombuffer(data[slice(*t["data_offsets"])], DTYPES[t["dtype"]]).reshape(t["shape"])
                for name, t in header.items()}
     return json.loads(metadata["lepton"]), tensors
 
@@ -136,7 +136,7 @@ def make_manifest(name, version, task, features, graph, link, **more):
 
 def bundle_bytes(manifest, tensors, inline_max=INLINE_MAX):
     manifest, tensors = spilled(manifest, tensors, inline_max)
-    return file_bytes(*container(tensors, {"lepton": manifest_text(manifest)}))
+    return file_bytes(*container(tensors, {"lepton": compact(manifest)}))
 
 
 def write_bundle(path, manifest, tensors, golden_records=(), inline_max=INLINE_MAX):
@@ -175,7 +175,8 @@ def number_baseline(values, bins=10):
 
 def category_baseline(observed, bin_count):
     present = observed[~np.isnan(observed)].astype(np.int64)
-    return {"counts": np.bincount(present, minlength=bin_count).tolist(), "missing_rate": float(np.isnan(observed).mean())}
+    return {"counts": np.bincount(present, minlength=bin_count).tolist(),
+            "missing_rate": float(np.isnan(observed).mean())}
 
 
 def add_baselines(manifest, tensors, columns):
@@ -205,8 +206,10 @@ def mlp_features(rng, count, vector):
     features = []
     for i in range(count):
         mean, std = round(float(rng.normal(0, 20)), 3), round(float(rng.uniform(0.5, 10)), 3)
-        features.append({"name": f"f{i}", "from": f"f{i}", "kind": "number", "missing": {"policy": "mean", "value": mean},
-                         "outlier": {"policy": "clip", "low": round(mean - 4 * std, 3), "high": round(mean + 4 * std, 3)},
+        low, high = round(mean - 4 * std, 3), round(mean + 4 * std, 3)
+        features.append({"name": f"f{i}", "from": f"f{i}", "kind": "number",
+                         "missing": {"policy": "mean", "value": mean},
+                         "outlier": {"policy": "clip", "low": low, "high": high},
                          "normalize": {"method": "zscore", "mean": mean, "std": std}})
     return features
 
@@ -272,7 +275,8 @@ def finish(manifest, tensors, seed, golden_count=8, sample=2000):
     """Baselines from a random sample and golden rows, in place."""
     records = random_records(manifest, tensors, sample, seed + 1000)
     add_baselines(manifest, tensors, reference.columns_of(manifest, records))
-    manifest["golden"] = golden_rows(manifest, tensors, random_records(manifest, tensors, golden_count, seed + 2000, 0.1, 0.1))
+    golden = random_records(manifest, tensors, golden_count, seed + 2000, missing=0.1, outlier=0.1)
+    manifest["golden"] = golden_rows(manifest, tensors, golden)
     return manifest, tensors
 
 
@@ -293,13 +297,15 @@ def mixed_features():
     number, category = {"kind": "number"}, {"kind": "category"}
     return [
         {"name": "age", "from": "user.age", **number, "missing": {"policy": "mean", "value": 38.5},
-         "outlier": {"policy": "clip", "low": 0, "high": 120}, "normalize": {"method": "zscore", "mean": 38.5, "std": 12.25}},
+         "outlier": {"policy": "clip", "low": 0, "high": 120},
+         "normalize": {"method": "zscore", "mean": 38.5, "std": 12.25}},
         {"name": "price", "from": "item.price", **number, "missing": {"policy": "indicator", "value": 10.0},
          "outlier": {"policy": "missing", "low": 0, "high": 100000}, "normalize": {"method": "log1p"}},
         {"name": "rating", "from": "item.ratings[1]", **number, "missing": {"policy": "value", "value": 3},
          "outlier": {"policy": "keep"}, "normalize": {"method": "minmax", "min": 1, "max": 5}},
         {"name": "speed", "from": "m\\.speed", **number, "missing": {"policy": "reject"},
-         "outlier": {"policy": "reject", "low": -50, "high": 50}, "normalize": {"method": "robust", "median": 2.5, "iqr": 7}},
+         "outlier": {"policy": "reject", "low": -50, "high": 50},
+         "normalize": {"method": "robust", "median": 2.5, "iqr": 7}},
         {"name": "constant", "from": "constant", **number, "missing": {"policy": "value", "value": 0},
          "outlier": {"policy": "clip", "low": 0}, "normalize": {"method": "zscore", "mean": 1, "std": 0}},
         {"name": "colour", "from": "colour", **category, "missing": {"policy": "indicator"},
@@ -310,7 +316,8 @@ def mixed_features():
          "encode": {"method": "index", "vocabulary": long_vocabulary, "unknown": True}},
         {"name": "word", "from": "word", **category, "missing": {"policy": "indicator"},
          "encode": {"method": "hash", "buckets": 16}},
-        {"name": "vector", "from": "vector", "kind": "vector", "width": 3, "missing": {"policy": "indicator", "value": 0.5},
+        {"name": "vector", "from": "vector", "kind": "vector", "width": 3,
+         "missing": {"policy": "indicator", "value": 0.5},
          "outlier": {"policy": "clip", "low": -3, "high": 3}, "normalize": {"method": "minmax", "min": -1, "max": 1}},
     ]
 
@@ -324,7 +331,8 @@ def make_mixed(seed=1, name="mixed", version="1"):
     rng = np.random.default_rng(seed)
     layers = random_layers(rng, (width, 8, 3))
     graph, tensors = dense_graph(layers, "gelu")
-    tensors["layer0.weight"][features_column(features, "city")] *= 0.001  # an index is large: keep the net out of saturation
+    # An index is large: keep the net out of saturation.
+    tensors["layer0.weight"][features_column(features, "city")] *= 0.001
     graph[-1]["output"] = "logits"
     graph.append({"op": "activation", "input": "logits", "output": "margin", "activation": "leaky_relu", "alpha": 0.2})
     manifest = make_manifest(name, version, "multiclass", features, graph, "softmax", labels=["low", "middle", "high"],
@@ -390,13 +398,13 @@ def damage_unknown_member(manifest, tensors):
 
 
 def damage_dtype(manifest, tensors):
-    header, data = container(tensors, {"lepton": manifest_text(manifest)})
+    header, data = container(tensors, {"lepton": compact(manifest)})
     header[manifest["graph"][0]["weight"]]["dtype"] = "BF16"
     return file_bytes(header, data)
 
 
 def damage_overlap(manifest, tensors):
-    header, data = container(tensors, {"lepton": manifest_text(manifest)})
+    header, data = container(tensors, {"lepton": compact(manifest)})
     offsets = header[manifest["graph"][-1]["weight"]]["data_offsets"]
     offsets[0], offsets[1] = offsets[0] - 4, offsets[1] - 4
     return file_bytes(header, data)
@@ -468,7 +476,8 @@ def print_scores(path):
     manifest, tensors = read_bundle(path)
     scored = reference.score_records(manifest, tensors, [json.loads(line) for line in sys.stdin if line.strip()])
     for margin, score, rejected in zip(scored.margins, scored.scores, scored.rejected):
-        print(json.dumps({"rejected": rejected} if rejected else {"margins": margin.tolist(), "scores": score.tolist()}))
+        answer = {"margins": margin.tolist(), "scores": score.tolist()}
+        print(json.dumps({"rejected": rejected} if rejected else answer))
 
 
 def main():

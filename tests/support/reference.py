@@ -115,7 +115,7 @@ def normalize(feature, x):
 
 
 class Cleaned:
-    """columns [n, k]; observed [n] (what drift sees); masks of the rows that were missing, clipped, unknown, rejected."""
+    """columns [n, k]; observed [n] (what drift sees); masks [n]: missing, clipped, unknown, rejected."""
 
     def __init__(self, columns, observed, missing, clipped, unknown, rejected):
         self.columns, self.observed = columns, observed
