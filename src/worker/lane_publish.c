@@ -129,6 +129,11 @@ static void encode(struct lp_lane *lane, const struct lp_batch_record *record, i
                    &lane->out);
 }
 
+static void add_age(struct lp_latency *latency, int64_t age_ms)
+{
+    lp_latency_add(latency, age_ms > 0 ? (uint64_t)age_ms * 1000000 : 0, 1);
+}
+
 static void send_prediction(struct lp_lane *lane, struct lp_batch_record *record, int64_t scored_time_ms)
 {
     struct lp_error err;
@@ -156,8 +161,8 @@ static void send_prediction(struct lp_lane *lane, struct lp_batch_record *record
     }
     lane->stats.predictions++;
     lane->stats.prediction_bytes += lane->out.size;
-    int64_t late_ms = scored_time_ms - record->event_time_ms;
-    lp_latency_add(&lane->stats.end_to_end, late_ms > 0 ? (uint64_t)late_ms * 1000000 : 0, 1);
+    add_age(&lane->stats.event_to_prediction, scored_time_ms - record->event_time_ms);
+    add_age(&lane->stats.record_to_prediction, scored_time_ms - record->timestamp_ms);
 }
 
 static void observe_drift(struct lp_lane *lane)

@@ -203,7 +203,9 @@ void lp_worker_render_metrics(void *context, struct lp_buffer *out)
     render_latency(out, "lepton_publish_seconds", "One batch: scores to the producer's queue.", &stats.publish);
     render_latency(out, "lepton_swap_seconds", "A lane's pause for a model change.", &stats.swap);
     render_latency(out, "lepton_event_to_prediction_seconds", "A record's event time to its prediction.",
-                   &stats.end_to_end);
+                   &stats.event_to_prediction);
+    render_latency(out, "lepton_record_to_prediction_seconds", "A record's Kafka timestamp to its prediction.",
+                   &stats.record_to_prediction);
     if (worker->shared.registry != NULL) {
         struct lp_registry_counts counts;
         lp_registry_counts(worker->shared.registry, &counts);

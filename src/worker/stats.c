@@ -63,7 +63,8 @@ void lp_lane_stats_merge(struct lp_lane_stats *into, const struct lp_lane_stats 
     lp_latency_merge(&into->score, &from->score);
     lp_latency_merge(&into->publish, &from->publish);
     lp_latency_merge(&into->swap, &from->swap);
-    lp_latency_merge(&into->end_to_end, &from->end_to_end);
+    lp_latency_merge(&into->event_to_prediction, &from->event_to_prediction);
+    lp_latency_merge(&into->record_to_prediction, &from->record_to_prediction);
     into->in_flight += from->in_flight;
     into->queued += from->queued;
     into->assigned += from->assigned;

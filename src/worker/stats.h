@@ -32,11 +32,12 @@ struct lp_lane_stats {
     uint64_t records, record_bytes, rows, batches, predictions, prediction_bytes, tombstones, dead_letters, skipped;
     uint64_t errors[LP_STAGE_COUNT];
     uint64_t acknowledged, delivery_errors, stale_reports, revoke_deadlines_missed, swaps, backpressure_loops;
-    uint64_t late_rows;           /* drift: after their window had closed */
-    struct lp_latency score;      /* one batch: clean rows to scores */
-    struct lp_latency publish;    /* one batch: scores to the producer's queue */
-    struct lp_latency swap;       /* taking a staged model over */
-    struct lp_latency end_to_end; /* a record's event time to its prediction's hand-over */
+    uint64_t late_rows;                     /* drift: after their window had closed */
+    struct lp_latency score;                /* one batch: clean rows to scores */
+    struct lp_latency publish;              /* one batch: scores to the producer's queue */
+    struct lp_latency swap;                 /* taking a staged model over */
+    struct lp_latency event_to_prediction;  /* a record's event time to its prediction's hand-over */
+    struct lp_latency record_to_prediction; /* the same from its Kafka timestamp */
     /* gauges */
     uint32_t in_flight, queued, assigned, held;
     uint64_t generation; /* of the model this lane scores with */
