@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_ALIGN_BYTES = 64 };
+enum { ROW_ALIGN_BYTES = 64, LINE_DOUBLES = 8, ROWS_MAX = 1 << 30 };
+
+static uint32_t odd_lines(uint32_t doubles)
+{
+    return (doubles / LINE_DOUBLES + 1) / 2 * 2 * LINE_DOUBLES + LINE_DOUBLES;
+}
 
 /* Zeroed, so that a column nobody wrote is 0 and not whatever the heap held. */
 static void *take_array(size_t count, size_t element_bytes, size_t *ret_bytes)
@@ -28,12 +33,16 @@ enum lp_code lp_batch_init(struct lp_batch *batch, uint32_t rows_max, uint32_t c
 {
     *batch = (struct lp_batch){.rows_max = rows_max, .column_count = column_count, .feature_count = feature_count};
     if (rows_max == 0) return lp_fail(err, LP_E_INVALID, LP_FATAL, "batch: rows_max is 0: allow at least one row");
+    if (rows_max > ROWS_MAX)
+        return lp_fail(err, LP_E_LIMIT, LP_FATAL, "batch: %u rows, at most %d are allowed", rows_max, ROWS_MAX);
+    batch->observed_stride = odd_lines(rows_max);
     enum lp_code rc;
     size_t bytes = 0;
     LP_GUARD(lp_arena_init(&batch->arena, arena_bytes, err));
     if ((batch->records = take_array(rows_max, sizeof *batch->records, &bytes)) == NULL ||
         (batch->rows = take_array((size_t)rows_max * column_count, sizeof *batch->rows, &bytes)) == NULL ||
-        (batch->observed = take_array((size_t)rows_max * feature_count, sizeof *batch->observed, &bytes)) == NULL)
+        (batch->observed =
+             take_array((size_t)batch->observed_stride * feature_count, sizeof *batch->observed, &bytes)) == NULL)
         rc = lp_fail_memory(err, bytes);
 out:
     if (rc != LP_OK) lp_batch_done(batch);

@@ -28,8 +28,11 @@ struct lp_batch {
     struct lp_arena arena;
     struct lp_batch_record *records; /* [rows_max] */
     double *rows;                    /* [rows_max][column_count] */
-    double *observed;                /* [feature_count][rows_max], drift's view, column-major */
+    double *observed;                /* [feature_count][observed_stride], drift's view, column-major */
     uint32_t rows_max, column_count, feature_count;
+    /* At least rows_max doubles, and an odd number of cache lines: one record's values lie a column apart, and with a
+     * power of two between them they would all fall into one set of the cache (64 features at 1024: 500 ns, not 47). */
+    uint32_t observed_stride;
     uint32_t record_count, row_count;
     uint64_t deadline_ns; /* monotonic; set by the first row */
 };

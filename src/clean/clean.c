@@ -86,12 +86,26 @@ static bool continues(const struct lp_clean_feature *before, const struct lp_cle
     return f->slot == before->slot + 1 && f->spec->column == before->spec->column + 1;
 }
 
+static struct lp_clean_step make_step(const struct lp_cleaner *cleaner, uint32_t i)
+{
+    const struct lp_clean_feature *f = &cleaner->features[i];
+    struct lp_clean_step step = {
+        .kind = LP_CLEAN_FEATURE, .feature = i, .count = 1, .slot = f->slot, .column = f->spec->column};
+    if (!is_linear(f)) return step;
+    step.kind = f->spec->kind == LP_FEATURE_VECTOR ? LP_CLEAN_VECTOR : LP_CLEAN_NUMBERS;
+    if (step.kind == LP_CLEAN_VECTOR)
+        step.by.same = (struct lp_normalize_same){f->low, f->high, cleaner->center[i], cleaner->scale[i]};
+    else
+        step.by.each =
+            (struct lp_normalize_each){cleaner->low + i, cleaner->high + i, cleaner->center + i, cleaner->scale + i};
+    return step;
+}
+
 static void compile_steps(struct lp_cleaner *cleaner)
 {
     for (uint32_t i = 0; i < cleaner->feature_count; i++) {
         const struct lp_clean_feature *f = &cleaner->features[i];
-        struct lp_clean_step step = {.kind = LP_CLEAN_FEATURE, .feature = i, .count = 1};
-        if (is_linear(f)) step.kind = f->spec->kind == LP_FEATURE_VECTOR ? LP_CLEAN_VECTOR : LP_CLEAN_NUMBERS;
+        struct lp_clean_step step = make_step(cleaner, i);
         struct lp_clean_step *last = cleaner->step_count > 0 ? &cleaner->steps[cleaner->step_count - 1] : NULL;
         if (last != NULL && step.kind == LP_CLEAN_NUMBERS && last->kind == LP_CLEAN_NUMBERS && continues(f - 1, f))
             last->count++;
@@ -123,6 +137,7 @@ enum lp_code lp_cleaner_new(const struct lp_bundle *bundle, const uint32_t *feat
     struct lp_cleaner *cleaner = calloc(1, sizeof *cleaner);
     if (cleaner == NULL) return lp_fail_memory(err, sizeof *cleaner);
     enum lp_code rc;
+    cleaner->kernel = lp_normalize_select(lp_cpu_get());
     cleaner->feature_count = bundle->feature_count;
     cleaner->column_count = bundle->column_count;
     LP_GUARD(take_arrays(cleaner, err));

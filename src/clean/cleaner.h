@@ -4,6 +4,7 @@
 
 #include "clean/clean.h"
 #include "clean/vocabulary.h"
+#include "kernels/normalize/normalize.h"
 
 #include <stdbool.h>
 
@@ -33,15 +34,20 @@ enum lp_clean_step_kind {
 struct lp_clean_step {
     enum lp_clean_step_kind kind;
     uint32_t feature, count; /* first feature, features */
+    uint32_t slot, column;   /* of the first feature */
+    union {
+        struct lp_normalize_each each; /* LP_CLEAN_NUMBERS: from the first feature on */
+        struct lp_normalize_same same; /* LP_CLEAN_VECTOR */
+    } by;
 };
 
 struct lp_cleaner {
     uint32_t feature_count, column_count, step_count;
     struct lp_clean_feature *features; /* [feature_count] */
     struct lp_clean_step *steps;       /* [step_count] */
-    /* By feature, for the loops over neighbours; meaningful for those in an LP_CLEAN_NUMBERS step. */
-    double *low, *high, *center, *scale;
-    size_t bytes; /* heap held */
+    const struct lp_normalize_kernel *kernel;
+    double *low, *high, *center, *scale; /* by feature, for the kernel's loops over neighbours */
+    size_t bytes;                        /* heap held */
 };
 
 /** The slow, complete way for one feature: every rule, every counter. */

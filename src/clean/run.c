@@ -1,4 +1,4 @@
-/* The hot path: runs of plain numbers in two short loops, everything else one feature at a time. */
+/* The hot path: runs of plain numbers in one kernel call, everything else one feature at a time. */
 #include "clean/cleaner.h"
 
 #include <math.h>
@@ -29,61 +29,28 @@ static enum lp_code clean_feature(const struct lp_cleaner *cleaner, uint32_t ind
     return lp_clean_number(f, at->numbers + f->slot, row, observed, &at->counts[index], &at->missing_count, err);
 }
 
-/*
- * Division, not a product with the reciprocal: the bits are those of the formula. A NaN fails both comparisons, so one
- * flag says whether any value needs its feature's rules. The flag is 64 bits wide to fit the vector lanes of doubles.
- */
-static uint64_t normalize_all(const double *restrict x, const double *restrict low, const double *restrict high,
-                              const double *restrict center, const double *restrict scale, double *restrict row,
-                              uint32_t count)
-{
-    uint64_t outside = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        outside |= (x[i] >= low[i] ? UINT64_C(0) : UINT64_C(1)) | (x[i] <= high[i] ? UINT64_C(0) : UINT64_C(1));
-        row[i] = (x[i] - center[i]) / scale[i];
-    }
-    return outside;
-}
-
 static enum lp_code clean_numbers(const struct lp_cleaner *cleaner, const struct lp_clean_step *step, struct cursor *at,
                                   struct lp_error *err)
 {
-    uint32_t first = step->feature;
-    const struct lp_clean_feature *f = &cleaner->features[first];
-    const double *x = at->numbers + f->slot;
-    uint64_t outside = normalize_all(x, cleaner->low + first, cleaner->high + first, cleaner->center + first,
-                                     cleaner->scale + first, at->row + f->spec->column, step->count);
-    if (at->observed != NULL)
-        for (uint32_t i = 0; i < step->count; i++) *observed_of(at, first + i) = x[i];
-    if (__builtin_expect(outside == 0, 1)) return LP_OK;
+    const double *x = at->numbers + step->slot;
+    bool inside = cleaner->kernel->each(x, &step->by.each, step->count, at->row + step->column);
+    double *observed = observed_of(at, step->feature);
+    for (uint32_t i = 0; observed != NULL && i < step->count; i++, observed += at->observed_stride) *observed = x[i];
+    if (__builtin_expect(inside, 1)) return LP_OK;
     for (uint32_t i = 0; i < step->count; i++) {
-        if (x[i] >= cleaner->low[first + i] && x[i] <= cleaner->high[first + i]) continue;
-        LP_TRY(clean_feature(cleaner, first + i, at, err));
+        if (x[i] >= step->by.each.low[i] && x[i] <= step->by.each.high[i]) continue;
+        LP_TRY(clean_feature(cleaner, step->feature + i, at, err));
     }
     return LP_OK;
 }
 
-static uint64_t normalize_vector(const struct lp_clean_feature *f, double center, double scale,
-                                 const double *restrict x, double *restrict row)
-{
-    uint64_t outside = 0;
-    double low = f->low, high = f->high;
-    uint32_t width = f->spec->width;
-    for (uint32_t i = 0; i < width; i++) {
-        outside |= (x[i] >= low ? UINT64_C(0) : UINT64_C(1)) | (x[i] <= high ? UINT64_C(0) : UINT64_C(1));
-        row[i] = (x[i] - center) / scale;
-    }
-    return outside;
-}
-
-static enum lp_code clean_vector(const struct lp_cleaner *cleaner, uint32_t index, struct cursor *at,
+static enum lp_code clean_vector(const struct lp_cleaner *cleaner, const struct lp_clean_step *step, struct cursor *at,
                                  struct lp_error *err)
 {
-    const struct lp_clean_feature *f = &cleaner->features[index];
-    uint64_t outside = normalize_vector(f, cleaner->center[index], cleaner->scale[index], at->numbers + f->slot,
-                                        at->row + f->spec->column);
-    if (__builtin_expect(outside != 0, 0)) return clean_feature(cleaner, index, at, err);
-    if (at->observed != NULL) *observed_of(at, index) = NAN;
+    uint32_t width = cleaner->features[step->feature].spec->width;
+    bool inside = cleaner->kernel->same(at->numbers + step->slot, &step->by.same, width, at->row + step->column);
+    if (__builtin_expect(!inside, 0)) return clean_feature(cleaner, step->feature, at, err);
+    if (at->observed != NULL) *observed_of(at, step->feature) = NAN;
     return LP_OK;
 }
 
@@ -96,7 +63,7 @@ enum lp_code lp_cleaner_run(const struct lp_cleaner *cleaner, const double *numb
         const struct lp_clean_step *step = &cleaner->steps[i];
         switch (step->kind) {
         case LP_CLEAN_NUMBERS: LP_TRY(clean_numbers(cleaner, step, &at, err)); break;
-        case LP_CLEAN_VECTOR: LP_TRY(clean_vector(cleaner, step->feature, &at, err)); break;
+        case LP_CLEAN_VECTOR: LP_TRY(clean_vector(cleaner, step, &at, err)); break;
         case LP_CLEAN_FEATURE: LP_TRY(clean_feature(cleaner, step->feature, &at, err)); break;
         }
     }

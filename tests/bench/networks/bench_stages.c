@@ -14,7 +14,7 @@
 #include "kernels/activation/activation.h"
 #include "kernels/bins/bins.h"
 
-enum { FEATURES_MAX = 64, VALUES = 4096, KERNELS_MAX = 8 };
+enum { FEATURES_MAX = 64, VALUES = 4096, OBSERVED_MAX = 1040, KERNELS_MAX = 8 };
 
 static int repeats = 20;
 static uint32_t calls = 20000;
@@ -38,12 +38,12 @@ static void fill_feature(struct lp_feature *f, uint32_t i)
 }
 
 /* One record of `feature_count` numbers, `missing` of them NaN; or one vector of that width. */
-static int bench_clean(const char *name, uint32_t feature_count, uint32_t width, uint32_t missing)
+static int bench_clean(const char *name, uint32_t feature_count, uint32_t width, uint32_t missing, uint32_t stride)
 {
     struct lp_feature features[FEATURES_MAX];
     uint32_t slots[FEATURES_MAX], missing_count = 0;
     struct lp_clean_counts counts[FEATURES_MAX] = {0};
-    static double numbers[VALUES], row[VALUES], observed[FEATURES_MAX * 256];
+    static double numbers[VALUES], row[VALUES], observed[FEATURES_MAX * OBSERVED_MAX];
     struct lp_bundle bundle = {
         .feature_count = feature_count, .features = features, .column_count = feature_count * width};
     struct lp_cleaner *cleaner;
@@ -61,7 +61,7 @@ static int bench_clean(const char *name, uint32_t feature_count, uint32_t width,
     for (int r = 0; r < repeats; r++) {
         uint64_t start = lp_clock_ns();
         for (uint32_t i = 0; i < calls; i++)
-            if (lp_cleaner_run(cleaner, numbers, NULL, row, observed + i % 256, 256, counts, &missing_count, &err) !=
+            if (lp_cleaner_run(cleaner, numbers, NULL, row, observed + i % 256, stride, counts, &missing_count, &err) !=
                 LP_OK)
                 return 1;
         best = fmin(best, (double)(lp_clock_ns() - start) / calls);
@@ -122,8 +122,12 @@ int main(int argc, char **argv)
         calls = 400;
     }
     printf("cpu level %s\n", lp_cpu_level());
-    int failed = bench_clean("10 numbers", 10, 1, 0) | bench_clean("10 numbers, 1 missing", 10, 1, 1) |
-                 bench_clean("64 numbers", 64, 1, 0) | bench_clean("vector of 784", 1, 784, 0);
+    int failed = bench_clean("10 numbers", 10, 1, 0, 264) | bench_clean("10 numbers, 1 missing", 10, 1, 1, 264) |
+                 bench_clean("10 numbers, stride 256", 10, 1, 0, 256) |
+                 bench_clean("10 numbers, stride 1024", 10, 1, 0, 1024) | bench_clean("64 numbers", 64, 1, 0, 264) |
+                 bench_clean("64 numbers, stride 256", 64, 1, 0, 256) |
+                 bench_clean("64 numbers, stride 1024", 64, 1, 0, 1024) |
+                 bench_clean("64 numbers, stride 1032", 64, 1, 0, 1032) | bench_clean("vector of 784", 1, 784, 0, 264);
     failed |= bench_bins(256, 10) | bench_bins(64, 10) | bench_bins(256, 64) | bench_bins(256, 200);
     failed |= bench_activation(LP_ACT_TANH, "tanh") | bench_activation(LP_ACT_SIGMOID, "sigmoid") |
               bench_activation(LP_ACT_GELU, "gelu") | bench_activation(LP_ACT_SOFTPLUS, "softplus");

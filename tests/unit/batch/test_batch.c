@@ -108,10 +108,25 @@ static void memory_that_cannot_be_had_is_an_error(void **state)
 {
     (void)state;
     struct lp_batch huge;
-    assert_int_equal(lp_batch_init(&huge, UINT32_MAX, UINT32_MAX, 1, 8, &err), LP_E_MEMORY);
+    assert_int_equal(lp_batch_init(&huge, 1 << 30, UINT32_MAX, 1, 8, &err), LP_E_MEMORY);
     assert_null(huge.rows);
     assert_int_equal(lp_batch_init(&huge, 0, 1, 1, 8, &err), LP_E_INVALID);
+    assert_int_equal(lp_batch_init(&huge, UINT32_MAX, 1, 1, 8, &err), LP_E_LIMIT);
     lp_batch_done(&huge);
+}
+
+static void observed_columns_are_an_odd_number_of_cache_lines_apart(void **state)
+{
+    (void)state;
+    static const uint32_t rows[] = {1, 2, 7, 8, 9, 64, 100, 256, 1000, 1024, 4096};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct lp_batch wide;
+        assert_int_equal(lp_batch_init(&wide, rows[i], 1, 3, 8, &err), LP_OK);
+        assert_true(wide.observed_stride >= rows[i]);
+        assert_int_equal(wide.observed_stride % 16, 8);
+        wide.observed[2 * (size_t)wide.observed_stride + rows[i] - 1] = 1.0; /* the sanitizer checks the size */
+        lp_batch_done(&wide);
+    }
 }
 
 int main(void)
@@ -123,6 +138,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_arena_asks_for_a_flush_and_changes_nothing, open_batch, close_batch),
         cmocka_unit_test_setup_teardown(a_record_larger_than_the_arena_is_skipped, open_batch, close_batch),
         cmocka_unit_test(memory_that_cannot_be_had_is_an_error),
+        cmocka_unit_test(observed_columns_are_an_odd_number_of_cache_lines_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
