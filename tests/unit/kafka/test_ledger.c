@@ -1,12 +1,12 @@
-#include <cmocka.h>
+#include "kafka/ledger.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-
-#include "kafka/ledger.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static struct lp_ledger *make(uint32_t entries, uint32_t slots)
 {

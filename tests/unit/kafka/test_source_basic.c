@@ -1,0 +1,215 @@
+#include "support/kafka_member.h"
+
+#include <time.h>
+#include <unistd.h>
+
+enum { PARTITIONS = 4, COUNT = 25000 };
+
+static struct bed bed;
+
+static void a_hundred_thousand_records_come_once_and_in_order(void **state)
+{
+    struct tally tally;
+    struct member member = {.name = "basic"};
+    struct lp_source_state seen;
+    (void)state;
+    tally_init(&tally);
+    bed_topic(&bed, "basic", PARTITIONS);
+    bed_produce(&bed, "basic", PARTITIONS, 0, COUNT);
+    member_join(&member, &bed, "basic", "g-basic", LP_START_EARLIEST, &tally);
+    assert_true(member_poll_until(&member, PARTITIONS * COUNT));
+    assert_int_equal(tally_count(&tally, PARTITIONS, COUNT, 1), PARTITIONS * COUNT);
+    assert_int_equal(atomic_load(&tally.disorders), 0);
+    lp_source_get_state(member.source, &seen);
+    assert_true(seen.joined);
+    assert_int_equal(seen.assigned_count, PARTITIONS);
+    assert_int_equal(seen.stale_records, 0);
+    for (uint32_t slot = 0; slot < PARTITIONS; slot++) {
+        assert_int_equal(lp_source_lag(member.source, slot, COUNT), 0);
+        assert_int_equal(lp_source_lag(member.source, slot, COUNT - 10), 10);
+    }
+    assert_int_equal(lp_source_lag(member.source, PARTITIONS, 0), -1);
+    member_leave(&member);
+
+    /* The group's offsets were committed at the end: the next member sees only what is new. */
+    struct member next = {.name = "next"};
+    bed_produce(&bed, "basic", PARTITIONS, COUNT, 10);
+    member_join(&next, &bed, "basic", "g-basic", LP_START_EARLIEST, &tally);
+    assert_true(member_poll_until(&next, PARTITIONS * (COUNT + 10)));
+    assert_int_equal(atomic_load(&tally.duplicates), 0);
+    assert_int_equal(next.records, PARTITIONS * 10);
+    member_leave(&next);
+    tally_done(&tally);
+}
+
+static void stop_after_each_record_loses_none(void **state)
+{
+    struct tally tally;
+    struct member member = {.name = "stop", .stop_every = 1};
+    (void)state;
+    tally_init(&tally);
+    bed_topic(&bed, "stop", PARTITIONS);
+    bed_produce(&bed, "stop", PARTITIONS, 0, 500);
+    member_join(&member, &bed, "stop", "g-stop", LP_START_EARLIEST, &tally);
+    while (member.records == 0) member_poll(&member, 100);
+    for (int i = 0; i < 20; i++) {
+        uint32_t before = member.records;
+        member_poll(&member, 100);
+        assert_int_equal(member.records, before + 1);
+    }
+    assert_true(member_poll_until(&member, PARTITIONS * 500));
+    assert_int_equal(tally_count(&tally, PARTITIONS, 500, 1), PARTITIONS * 500);
+    assert_int_equal(atomic_load(&tally.disorders), 0);
+    member_leave(&member);
+    tally_done(&tally);
+}
+
+static void without_records_wanted_none_comes_and_the_member_stays(void **state)
+{
+    struct tally tally;
+    struct member member = {.name = "quiet"};
+    struct lp_source_state seen;
+    (void)state;
+    tally_init(&tally);
+    bed_topic(&bed, "quiet", 1);
+    bed_produce(&bed, "quiet", 1, 0, 100);
+    member_join(&member, &bed, "quiet", "g-quiet", LP_START_EARLIEST, &tally);
+    uint64_t deadline_ms = bed_ms() + 10000;
+    do {
+        BED_OK(lp_source_poll(member.source, 50, false, &bed_err));
+        lp_source_get_state(member.source, &seen);
+    } while (seen.assigned_count == 0 && bed_ms() < deadline_ms);
+    for (int i = 0; i < 10; i++) BED_OK(lp_source_poll(member.source, 50, false, &bed_err));
+    assert_int_equal(member.records, 0);
+    assert_true(member_poll_until(&member, 100));
+    assert_int_equal(atomic_load(&tally.duplicates), 0);
+    member_leave(&member);
+    tally_done(&tally);
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void *wake_later(void *argument)
+{
+    usleep(200000);
+    lp_source_wake(argument);
+    return NULL;
+}
+
+static void an_idle_member_sleeps_and_wakes_when_called(void **state)
+{
+    struct tally tally;
+    struct member member = {.name = "idle"};
+    struct lp_source_state seen;
+    pthread_t thread;
+    (void)state;
+    tally_init(&tally);
+    bed_topic(&bed, "idle", 1);
+    member_join(&member, &bed, "idle", "g-idle", LP_START_EARLIEST, &tally);
+    do {
+        member_poll(&member, 1000);
+        lp_source_get_state(member.source, &seen);
+    } while (!seen.joined);
+    for (int i = 0; i < 5; i++) member_poll(&member, 100);
+    for (int records = 0; records < 2; records++) {
+        pthread_create(&thread, NULL, wake_later, member.source);
+        uint64_t began_ms = bed_ms();
+        /* A group event may end a poll as well; the wake comes after 200 ms and before the poll's own second. */
+        BED_OK(lp_source_poll(member.source, 1000, records == 1, &bed_err));
+        if (bed_ms() - began_ms < 190) BED_OK(lp_source_poll(member.source, 1000, records == 1, &bed_err));
+        uint64_t took_ms = bed_ms() - began_ms;
+        pthread_join(thread, NULL);
+        assert_in_range(took_ms, 190, 600);
+    }
+    /* Three seconds without a record: sanitizers apart, a few milliseconds of CPU with the cluster in this process. */
+    double began_cpu = cpu_seconds();
+    uint64_t began_ms = bed_ms(), polls = 0;
+    while (bed_ms() - began_ms < 3000) {
+        member_poll(&member, 1000);
+        polls++;
+    }
+    assert_true(polls < 30);
+    assert_true(cpu_seconds() - began_cpu < 0.5);
+    member_leave(&member);
+    tally_done(&tally);
+}
+
+static void a_pattern_or_a_repeated_topic_is_refused(void **state)
+{
+    static const char *const pattern[] = {"^in.*"}, *const twice[] = {"a", "a"};
+    struct lp_source *source = NULL;
+    struct lp_source_callbacks callbacks = {.context = NULL};
+    struct lp_source_options options = {
+        .conf = &bed.conf, .topics = pattern, .topic_count = 1, .group_id = "g", .client_id = "c", .partitions_max = 1};
+    (void)state;
+    assert_int_equal(lp_source_new(&options, &callbacks, &source, &bed_err), LP_E_INVALID);
+    assert_string_equal(bed_err.field, "input.topics");
+    options.topics = twice;
+    options.topic_count = 2;
+    assert_int_equal(lp_source_new(&options, &callbacks, &source, &bed_err), LP_E_INVALID);
+    options.topic_count = 1;
+    options.partitions_max = 0;
+    assert_int_equal(lp_source_new(&options, &callbacks, &source, &bed_err), LP_E_INVALID);
+    assert_null(source);
+}
+
+static void more_partitions_than_slots_is_fatal_with_a_cure(void **state)
+{
+    static const char *const topics[] = {"many"};
+    struct tally tally;
+    struct member member = {.name = "many", .tally = &tally, .store_nothing = true, .close_timeout_ms = 10000};
+    (void)state;
+    tally_init(&tally);
+    bed_topic(&bed, "many", 8);
+    struct lp_source_options options = {.conf = &bed.conf,
+                                        .topics = topics,
+                                        .topic_count = 1,
+                                        .group_id = "g-many",
+                                        .client_id = "many",
+                                        .partitions_max = 7};
+    struct lp_source_callbacks callbacks = {.context = &member,
+                                            .record = member_record,
+                                            .assigned = member_assigned,
+                                            .revoking = member_revoking,
+                                            .revoked = member_revoked};
+    BED_OK(lp_source_new(&options, &callbacks, &member.source, &bed_err));
+    enum lp_code code = LP_OK;
+    uint64_t deadline_ms = bed_ms() + 10000;
+    while (code == LP_OK && bed_ms() < deadline_ms) code = lp_source_poll(member.source, 100, true, &bed_err);
+    assert_int_equal(code, LP_E_LIMIT);
+    assert_int_equal(bed_err.action, LP_FATAL);
+    member_leave(&member);
+    tally_done(&tally);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    bed_start(&bed, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    bed_stop(&bed);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hundred_thousand_records_come_once_and_in_order),
+        cmocka_unit_test(stop_after_each_record_loses_none),
+        cmocka_unit_test(without_records_wanted_none_comes_and_the_member_stays),
+        cmocka_unit_test(an_idle_member_sleeps_and_wakes_when_called),
+        cmocka_unit_test(a_pattern_or_a_repeated_topic_is_refused),
+        cmocka_unit_test(more_partitions_than_slots_is_fatal_with_a_cure),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
