@@ -28,7 +28,7 @@ static enum lp_code copy_numbers(const struct lp_bundle *bundle, const struct lp
 {
     size_t count = json_array_size(array);
     double *numbers = lp_storage_take(bundle->storage, count, sizeof *numbers, err);
-    if (numbers == NULL) return err->code;
+    if (numbers == NULL) return lp_failed(err->code);
     for (size_t i = 0; i < count; i++) {
         const json_t *entry = json_array_get(array, i);
         if (!json_is_number(entry)) return LP_BAD(err, "%s: `%s`[%zu] is not a number", node->where, key, i);
@@ -134,13 +134,13 @@ enum lp_code lp_array_texts(const struct lp_bundle *bundle, const struct lp_node
     LP_TRY(check_texts(node, bytes, offsets, max, err));
     uint32_t count = (uint32_t)(offsets->count - 1);
     const char **texts = lp_storage_take(bundle->storage, count, sizeof *texts, err);
-    if (texts == NULL) return err->code;
+    if (texts == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < count; i++) {
         const unsigned char *text = (const unsigned char *)bytes->data + offset_at(offsets, i);
         uint64_t size = (uint64_t)(offset_at(offsets, i + 1) - offset_at(offsets, i));
         if (!is_text(text, size)) return LP_BAD(err, "%s: text %u is not UTF-8 without zero bytes", node->where, i);
         texts[i] = lp_storage_text(bundle->storage, text, size, err);
-        if (texts[i] == NULL) return err->code;
+        if (texts[i] == NULL) return lp_failed(err->code);
     }
     *ret_texts = texts;
     *ret_count = count;
@@ -155,7 +155,7 @@ enum lp_code lp_array_words(const struct lp_bundle *bundle, const struct lp_node
     LP_TRY(check_inline(node, key, array, err));
     uint32_t count = (uint32_t)json_array_size(array);
     const char **texts = lp_storage_take(bundle->storage, count, sizeof *texts, err);
-    if (texts == NULL) return err->code;
+    if (texts == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < count; i++) {
         const json_t *entry = json_array_get(array, i);
         if (!json_is_string(entry)) return LP_BAD(err, "%s: `%s`[%u] is not a text", node->where, key, i);
@@ -164,7 +164,7 @@ enum lp_code lp_array_words(const struct lp_bundle *bundle, const struct lp_node
             return LP_BAD(err, "%s: `%s`[%u]: 1 to %d bytes without control characters are allowed", node->where, key,
                           i, LP_NAME_MAX_BYTES);
         texts[i] = lp_storage_text(bundle->storage, json_string_value(entry), size, err);
-        if (texts[i] == NULL) return err->code;
+        if (texts[i] == NULL) return lp_failed(err->code);
     }
     *ret_texts = texts;
     *ret_count = count;

@@ -152,7 +152,7 @@ static enum lp_code read_feature(struct lp_bundle *bundle, const json_t *json, u
 static enum lp_code check_names(const struct lp_bundle *bundle, struct lp_error *err)
 {
     const char **names = lp_storage_take(bundle->storage, bundle->feature_count, sizeof *names, err);
-    if (names == NULL) return err->code;
+    if (names == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < bundle->feature_count; i++) names[i] = bundle->features[i].name;
     return lp_array_check_distinct(names, bundle->feature_count, "features", err);
 }
@@ -167,7 +167,7 @@ enum lp_code lp_features_read(struct lp_bundle *bundle, const struct lp_node *ma
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%zu features, at most %d are allowed", count,
                        LP_BUNDLE_FEATURES_MAX);
     struct lp_feature *features = lp_storage_take(bundle->storage, count, sizeof *features, err);
-    if (features == NULL) return err->code;
+    if (features == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < count; i++) {
         LP_TRY(read_feature(bundle, json_array_get(array, i), i, &features[i], err));
         features[i].column = bundle->column_count;

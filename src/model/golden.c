@@ -31,7 +31,7 @@ static enum lp_code read_inline(struct lp_bundle *bundle, const struct lp_node *
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "golden: %zu rows: above %d they must be in tensors", count,
                        LP_BUNDLE_INLINE_MAX);
     struct lp_golden_row *rows = lp_storage_take(bundle->storage, count, sizeof *rows, err);
-    if (rows == NULL) return err->code;
+    if (rows == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < count; i++) LP_TRY(read_row(bundle, json_array_get(array, i), i, &rows[i], err));
     bundle->golden = rows;
     bundle->golden_count = (uint32_t)count;
@@ -68,7 +68,7 @@ static enum lp_code read_tensors(struct lp_bundle *bundle, const struct lp_node 
     LP_TRY(read_matrix(bundle, &at, "margins", count, &margins, err));
     LP_TRY(read_matrix(bundle, &at, "scores", count, &scores, err));
     struct lp_golden_row *rows = lp_storage_take(bundle->storage, count, sizeof *rows, err);
-    if (rows == NULL) return err->code;
+    if (rows == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < count; i++) {
         rows[i].record = texts[i];
         rows[i].margin = margins + (size_t)i * bundle->output_count;
@@ -81,10 +81,22 @@ static enum lp_code read_tensors(struct lp_bundle *bundle, const struct lp_node 
 
 static enum lp_code read_tolerances(struct lp_bundle *bundle, const struct lp_node *golden, struct lp_error *err)
 {
-    LP_TRY(lp_node_number(golden, "rtol", &bundle->golden_rtol, err));
-    LP_TRY(lp_node_number(golden, "atol", &bundle->golden_atol, err));
+    LP_TRY(lp_node_number_or(golden, "rtol", &bundle->golden_rtol, err));
+    LP_TRY(lp_node_number_or(golden, "atol", &bundle->golden_atol, err));
     if (!(bundle->golden_rtol >= 0 && bundle->golden_rtol <= 1 && bundle->golden_atol >= 0))
         return LP_BAD(err, "golden: `rtol` must be 0 to 1 and `atol` not negative");
+    return LP_OK;
+}
+
+/* Rows need both tolerances and say who computed them. */
+static enum lp_code read_rows(struct lp_bundle *bundle, const struct lp_node *golden, struct lp_error *err)
+{
+    double unused;
+    LP_TRY(lp_node_number(golden, "rtol", &unused, err));
+    LP_TRY(lp_node_number(golden, "atol", &unused, err));
+    if (json_is_object(json_object_get(golden->json, "rows"))) LP_TRY(read_tensors(bundle, golden, err));
+    else LP_TRY(read_inline(bundle, golden, err));
+    if (bundle->golden_count == 0) return LP_BAD(err, "golden: no rows: say source `none`");
     return LP_OK;
 }
 
@@ -96,13 +108,8 @@ enum lp_code lp_golden_read(struct lp_bundle *bundle, const struct lp_node *mani
     LP_TRY(lp_node_init(&golden, json_object_get(manifest->json, "golden"), members, err, "golden"));
     if (golden.json == NULL) return LP_OK;
     LP_TRY(lp_node_text(&golden, "source", LP_NAME_MAX_BYTES, bundle->storage, &bundle->golden_source, err));
-    if (strcmp(bundle->golden_source, "none") == 0) {
-        if (lp_node_has(&golden, "rows")) return LP_BAD(err, "golden: rows without a source: say what computed them");
-        return LP_OK;
-    }
     LP_TRY(read_tolerances(bundle, &golden, err));
-    if (json_is_object(json_object_get(golden.json, "rows"))) LP_TRY(read_tensors(bundle, &golden, err));
-    else LP_TRY(read_inline(bundle, &golden, err));
-    if (bundle->golden_count == 0) return LP_BAD(err, "golden: no rows: say source `none`");
+    if (strcmp(bundle->golden_source, "none") != 0) return read_rows(bundle, &golden, err);
+    if (lp_node_has(&golden, "rows")) return LP_BAD(err, "golden: rows without a source: say what computed them");
     return LP_OK;
 }

@@ -127,7 +127,7 @@ enum lp_code lp_graph_read(struct lp_bundle *bundle, const struct lp_node *manif
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "graph: %zu ops, at most %d are allowed", count, LP_BUNDLE_OPS_MAX);
     struct lp_op *ops = lp_storage_take(bundle->storage, count, sizeof *ops, err);
     struct value *values = lp_storage_take(bundle->storage, count + 1, sizeof *values, err);
-    if (ops == NULL || values == NULL) return err->code;
+    if (ops == NULL || values == NULL) return lp_failed(err->code);
     values[0] = (struct value){.name = features_value, .width = bundle->column_count};
     for (uint32_t i = 0; i < count; i++) {
         LP_TRY(read_op(bundle, json_array_get(array, i), i, values, &ops[i], err));

@@ -36,17 +36,6 @@ static enum lp_code read_head(struct lp_bundle *bundle, const struct lp_node *ma
     return lp_node_text(manifest, "created", CREATED_MAX_BYTES, bundle->storage, &bundle->created, err);
 }
 
-/* Nothing computes with these two, but a misspelt member is refused here as everywhere. */
-static enum lp_code check_history(const struct lp_node *manifest, struct lp_error *err)
-{
-    static const char *const lineage_members[] = {"parent", "steps", NULL};
-    static const char *const training_members[] = {"rows", "seed", "tool", "data", "data_sha256", "metrics", NULL};
-    struct lp_node lineage, training, metrics;
-    LP_TRY(lp_node_object(manifest, "lineage", lineage_members, &lineage, err));
-    LP_TRY(lp_node_object(manifest, "training", training_members, &training, err));
-    return lp_node_object(&training, "metrics", NULL, &metrics, err);
-}
-
 static bool link_fits(const struct lp_bundle *bundle)
 {
     bool single = bundle->output_count == 1;
@@ -116,7 +105,7 @@ static enum lp_code read_all(struct lp_bundle *bundle, const json_t *root, struc
     LP_TRY(lp_node_init(&manifest, root, NULL, err, "manifest"));
     LP_TRY(read_head(bundle, &manifest, err)); /* another format may have other members */
     LP_TRY(lp_node_init(&manifest, root, members, err, "manifest"));
-    LP_TRY(check_history(&manifest, err));
+    LP_TRY(lp_history_check(&manifest, err));
     LP_TRY(lp_features_read(bundle, &manifest, err));
     LP_TRY(lp_graph_read(bundle, &manifest, err));
     LP_TRY(read_output(bundle, &manifest, err));

@@ -12,6 +12,9 @@ enum { LP_PATH_MAX_BYTES = 1023 };
 /** All of it: schemas/bundle.schema.json is the contract. */
 LP_MUST_USE enum lp_code lp_manifest_read(struct lp_bundle *bundle, struct lp_span text, struct lp_error *err);
 
+/** `lineage` and `training` are well formed. */
+LP_MUST_USE enum lp_code lp_history_check(const struct lp_node *manifest, struct lp_error *err);
+
 /** features, feature_count, column_count. */
 LP_MUST_USE enum lp_code lp_features_read(struct lp_bundle *bundle, const struct lp_node *manifest,
                                           struct lp_error *err);

@@ -117,13 +117,13 @@ enum lp_code lp_node_text(const struct lp_node *node, const char *key, size_t ma
                           struct lp_bundle_storage *storage, const char **ret_text, struct lp_error *err)
 {
     const json_t *json = json_object_get(node->json, key);
-    if (!json_is_string(json)) return fail_member(node, key, "a text", err);
+    if (!json_is_string(json)) return lp_failed(fail_member(node, key, "a text", err));
     size_t size = json_string_length(json);
     if (!lp_name_valid(json_string_value(json), size, max_bytes))
         return LP_BAD(err, "%s: `%s` has %zu bytes: 1 to %zu without control characters are allowed", node->where, key,
                       size, max_bytes);
     const char *text = lp_storage_text(storage, json_string_value(json), size, err);
-    if (text == NULL) return err->code;
+    if (text == NULL) return lp_failed(err->code);
     *ret_text = text;
     return LP_OK;
 }
@@ -131,7 +131,7 @@ enum lp_code lp_node_text(const struct lp_node *node, const char *key, size_t ma
 enum lp_code lp_node_word(const struct lp_node *node, const char *key, const char **ret_word, struct lp_error *err)
 {
     const json_t *json = json_object_get(node->json, key);
-    if (!json_is_string(json)) return fail_member(node, key, "a text", err);
+    if (!json_is_string(json)) return lp_failed(fail_member(node, key, "a text", err));
     *ret_word = json_string_value(json);
     return LP_OK;
 }
@@ -149,7 +149,7 @@ static bool find_word(const char *word, struct lp_choice choice, size_t *ret_ind
 enum lp_code lp_node_choice(const struct lp_node *node, const char *key, struct lp_choice choice,
                             const struct lp_choice *later, size_t *ret_index, struct lp_error *err)
 {
-    const char *word;
+    const char *word = NULL;
     size_t index;
     LP_TRY(lp_node_word(node, key, &word, err));
     if (find_word(word, choice, ret_index)) return LP_OK;
@@ -165,7 +165,7 @@ enum lp_code lp_node_choice(const struct lp_node *node, const char *key, struct 
 enum lp_code lp_node_number(const struct lp_node *node, const char *key, double *ret_number, struct lp_error *err)
 {
     const json_t *json = json_object_get(node->json, key);
-    if (!json_is_number(json)) return fail_member(node, key, "a number", err);
+    if (!json_is_number(json)) return lp_failed(fail_member(node, key, "a number", err));
     *ret_number = json_number_value(json);
     return LP_OK;
 }
@@ -179,7 +179,7 @@ enum lp_code lp_node_whole(const struct lp_node *node, const char *key, json_int
                            json_int_t *ret_whole, struct lp_error *err)
 {
     const json_t *json = json_object_get(node->json, key);
-    if (!json_is_integer(json)) return fail_member(node, key, "a whole number", err);
+    if (!json_is_integer(json)) return lp_failed(fail_member(node, key, "a whole number", err));
     json_int_t whole = json_integer_value(json);
     if (whole < low || whole > high)
         return LP_BAD(err, "%s: `%s` is %lld: allowed is %lld to %lld", node->where, key, (long long)whole,
@@ -192,7 +192,7 @@ enum lp_code lp_node_flag_or(const struct lp_node *node, const char *key, bool *
 {
     const json_t *json = json_object_get(node->json, key);
     if (json == NULL) return LP_OK;
-    if (!json_is_boolean(json)) return fail_member(node, key, "true or false", err);
+    if (!json_is_boolean(json)) return lp_failed(fail_member(node, key, "true or false", err));
     *ret_flag = json_is_true(json);
     return LP_OK;
 }
@@ -200,7 +200,7 @@ enum lp_code lp_node_flag_or(const struct lp_node *node, const char *key, bool *
 enum lp_code lp_node_array(const struct lp_node *node, const char *key, const json_t **ret_array, struct lp_error *err)
 {
     const json_t *json = json_object_get(node->json, key);
-    if (!json_is_array(json)) return fail_member(node, key, "an array", err);
+    if (!json_is_array(json)) return lp_failed(fail_member(node, key, "an array", err));
     *ret_array = json;
     return LP_OK;
 }

@@ -160,11 +160,11 @@ static enum lp_code copy_tensors(struct lp_bundle *bundle, const struct placed *
                                  struct lp_span data, struct lp_error *err)
 {
     struct lp_tensor *tensors = lp_storage_take(bundle->storage, count, sizeof *tensors, err);
-    if (tensors == NULL) return err->code;
+    if (tensors == NULL) return lp_failed(err->code);
     for (size_t i = 0; i < count; i++) {
         size_t bytes = (size_t)(places[i].end - places[i].begin);
         unsigned char *copy = lp_storage_take(bundle->storage, bytes, 1, err);
-        if (copy == NULL) return err->code;
+        if (copy == NULL) return lp_failed(err->code);
         if (bytes > 0) memcpy(copy, data.data + places[i].begin, bytes);
         tensors[i] = places[i].tensor;
         tensors[i].data = copy;
@@ -199,7 +199,7 @@ static enum lp_code read_metadata(struct lp_bundle *bundle, const json_t *header
         return LP_BAD(err, "a safetensors file, but no bundle: its header has no text __metadata__.lepton");
     size_t size = json_string_length(text);
     const char *manifest = lp_storage_text(bundle->storage, json_string_value(text), size, err);
-    if (manifest == NULL) return err->code;
+    if (manifest == NULL) return lp_failed(err->code);
     *ret_manifest = lp_span_of(manifest, size);
     return LP_OK;
 }
