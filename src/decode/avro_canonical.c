@@ -8,6 +8,7 @@ static const uint64_t EMPTY = 0xc15d213aa4d7a795u;
 
 struct canonical {
     uint64_t crc;
+    uint32_t defined; /* named types written out so far: those of a lower id, since ids follow the text */
     void (*sink)(void *to, const char *text, size_t bytes);
     void *to;
     uint64_t table[256];
@@ -39,34 +40,34 @@ static void put_name(struct canonical *out, struct lp_span name)
     put_text(out, "\"");
 }
 
-static void put_type(struct canonical *out, const struct lp_avro_type *type, json_t *seen);
+static void put_type(struct canonical *out, const struct lp_avro_type *type);
 
-static void put_fields(struct canonical *out, const struct lp_avro_type *type, json_t *seen)
+static void put_fields(struct canonical *out, const struct lp_avro_type *type)
 {
     put_text(out, ",\"fields\":[");
     for (uint32_t i = 0; i < type->count; i++) {
         put_text(out, i > 0 ? ",{\"name\":" : "{\"name\":");
         put_name(out, type->fields[i].name);
         put_text(out, ",\"type\":");
-        put_type(out, type->fields[i].type, seen);
+        put_type(out, type->fields[i].type);
         put_text(out, "}");
     }
     put_text(out, "]");
 }
 
-static void put_named(struct canonical *out, const struct lp_avro_type *type, json_t *seen)
+static void put_named(struct canonical *out, const struct lp_avro_type *type)
 {
-    if (lp_avro_index_of(seen, type->full) >= 0) {
+    if (type->id < out->defined) {
         put_name(out, type->full);
         return;
     }
-    json_object_setn_new(seen, (const char *)type->full.data, type->full.size, json_integer(0));
+    out->defined++;
     put_text(out, "{\"name\":");
     put_name(out, type->full);
     put_text(out, ",\"type\":\"");
     put_text(out, lp_avro_kind_name(type->kind));
     put_text(out, "\"");
-    if (type->kind == LP_AVRO_RECORD) put_fields(out, type, seen);
+    if (type->kind == LP_AVRO_RECORD) put_fields(out, type);
     if (type->kind == LP_AVRO_ENUM) {
         put_text(out, ",\"symbols\":[");
         for (uint32_t i = 0; i < type->count; i++) {
@@ -84,23 +85,23 @@ static void put_named(struct canonical *out, const struct lp_avro_type *type, js
 }
 
 /* Recursion is bounded: named types are entered once, and each lies within the LP_AVRO_DEPTH_MAX of its definition. */
-static void put_type(struct canonical *out, const struct lp_avro_type *type, json_t *seen)
+static void put_type(struct canonical *out, const struct lp_avro_type *type)
 {
     switch (type->kind) {
     case LP_AVRO_RECORD:
     case LP_AVRO_ENUM:
-    case LP_AVRO_FIXED: put_named(out, type, seen); break;
+    case LP_AVRO_FIXED: put_named(out, type); break;
     case LP_AVRO_ARRAY:
     case LP_AVRO_MAP:
         put_text(out, type->kind == LP_AVRO_ARRAY ? "{\"type\":\"array\",\"items\":" : "{\"type\":\"map\",\"values\":");
-        put_type(out, type->branches[0], seen);
+        put_type(out, type->branches[0]);
         put_text(out, "}");
         break;
     case LP_AVRO_UNION:
         put_text(out, "[");
         for (uint32_t i = 0; i < type->count; i++) {
             if (i > 0) put_text(out, ",");
-            put_type(out, type->branches[i], seen);
+            put_type(out, type->branches[i]);
         }
         put_text(out, "]");
         break;
@@ -116,8 +117,6 @@ uint64_t lp_avro_canonical(const struct lp_avro_type *root, void (*sink)(void *t
 {
     struct canonical out = {.crc = EMPTY, .sink = sink, .to = to};
     fill_table(out.table);
-    json_t *seen = json_object();
-    put_type(&out, root, seen);
-    json_decref(seen);
+    put_type(&out, root);
     return out.crc;
 }

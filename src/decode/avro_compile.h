@@ -29,12 +29,13 @@ struct lp_avro_compiler {
     uint32_t barrier; /* no op before this index may be fused with a later one: something jumps here */
     uint32_t place;   /* of the datum being compiled */
     uint32_t steps;
-    uint32_t marks;                      /* registers in use */
-    const struct lp_avro_type **skipped; /* [skipped_count] records whose skip programs are CALLed, in order */
-    uint32_t *skipped_at;                /* [skipped_count] their first ops, once compiled */
-    uint32_t skipped_count, skipped_capacity;
-    json_t *skipped_index; /* full name -> position */
-    bool full;             /* an emit failed: memory or LP_AVRO_OPS_MAX */
+    uint32_t marks; /* registers in use */
+    /* Records that are skipped by subroutine; [the writer's named types] each, in `pool`. */
+    uint32_t *subroutine_of;             /* by type id: its number, or LP_AVRO_NOWHERE */
+    const struct lp_avro_type **skipped; /* by number */
+    uint32_t *skipped_at;                /* by number: its first op, once compiled */
+    uint32_t skipped_count;
+    bool full; /* an emit failed: memory or LP_AVRO_OPS_MAX */
 };
 
 /** What is asked of one datum: the children of `node`, or one want. */
@@ -88,6 +89,19 @@ void lp_avro_skip_subroutines(struct lp_avro_compiler *compiler);
 /** Constants for `view` of a datum that is not in the writer's record: `json` read as the reader's `type`. */
 LP_MUST_USE enum lp_code lp_avro_default(struct lp_avro_compiler *compiler, const struct lp_avro_type *type,
                                          const json_t *json, const struct lp_avro_view *view, struct lp_error *err);
+
+/* ---- avro_leaf.c ---- */
+
+/** One wanted value of a datum that is no union; the reader's type was matched and fits. A vector's items that are more
+ * than plain numbers are the caller's: see lp_avro_leaf_is_plain. */
+void lp_avro_leaf(struct lp_avro_compiler *compiler, const struct lp_avro_type *writer,
+                  const struct lp_avro_type *reader, const struct lp_avro_view *view);
+/** Can lp_avro_leaf read the whole of it? Everything but vectors of nullable, decimal, boolean or rounded items. */
+bool lp_avro_leaf_is_plain(const struct lp_avro_type *writer, const struct lp_avro_type *reader,
+                           const struct lp_avro_view *view);
+/** A union [null, X] of a number wanted as one, in an op that runs of such fields share; false: not that simple. */
+bool lp_avro_leaf_optional(struct lp_avro_compiler *compiler, const struct lp_avro_type *writer,
+                           const struct lp_avro_type *reader, const struct lp_avro_view *view);
 
 /* ---- avro_compile.c ---- */
 

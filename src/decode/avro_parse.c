@@ -65,6 +65,7 @@ static enum lp_code keep_named(struct lp_avro_schema *schema, struct lp_avro_typ
     json_int_t at = schema->named_count;
     if (json_object_setn_new(schema->names, (const char *)type->full.data, type->full.size, json_integer(at)) != 0)
         return lp_fail_memory(err, type->full.size);
+    type->id = schema->named_count;
     schema->named[schema->named_count++] = type;
     return LP_OK;
 }

@@ -70,7 +70,8 @@ struct lp_avro_type {
     int64_t fixed_bytes;
     uint32_t weight; /* types in it, references followed; saturates (and always does when recursive) */
 
-    struct lp_span full;     /* named types: the full name ... */
+    uint32_t id;             /* named types: how many were defined before it */
+    struct lp_span full;     /* ... the full name ... */
     struct lp_span plain;    /* ... and its last part */
     struct lp_span *aliases; /* full names */
     uint32_t alias_count;

@@ -1,8 +1,6 @@
 /* Skipping: every datum is still checked. Small records are skipped in place, the others by subroutine. */
 #include "decode/avro_compile.h"
 
-#include <stdlib.h>
-
 static void skip_array(struct lp_avro_compiler *compiler, const struct lp_avro_type *type)
 {
     const struct lp_avro_type *items = type->branches[0];
@@ -50,24 +48,12 @@ static void skip_fields(struct lp_avro_compiler *compiler, const struct lp_avro_
 /* The subroutine's number for a record; its address takes its place at the end. */
 static uint32_t subroutine(struct lp_avro_compiler *compiler, const struct lp_avro_type *type)
 {
-    int64_t known = lp_avro_index_of(compiler->skipped_index, type->full);
-    if (known >= 0) return (uint32_t)known;
-    if (compiler->skipped_count == compiler->skipped_capacity) {
-        uint32_t capacity = compiler->skipped_capacity > 0 ? compiler->skipped_capacity * 2 : 16;
-        void *types = realloc(compiler->skipped, capacity * sizeof *compiler->skipped);
-        if (types != NULL) compiler->skipped = types;
-        void *addresses = realloc(compiler->skipped_at, capacity * sizeof *compiler->skipped_at);
-        if (addresses != NULL) compiler->skipped_at = addresses;
-        if (types == NULL || addresses == NULL) {
-            compiler->full = true;
-            return 0;
-        }
-        compiler->skipped_capacity = capacity;
+    uint32_t *number = &compiler->subroutine_of[type->id];
+    if (*number == LP_AVRO_NOWHERE) {
+        *number = compiler->skipped_count;
+        compiler->skipped[compiler->skipped_count++] = type;
     }
-    compiler->skipped[compiler->skipped_count] = type;
-    json_object_setn_new(compiler->skipped_index, (const char *)type->full.data, type->full.size,
-                         json_integer(compiler->skipped_count));
-    return compiler->skipped_count++;
+    return *number;
 }
 
 static void skip_record(struct lp_avro_compiler *compiler, const struct lp_avro_type *type)
