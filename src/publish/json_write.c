@@ -59,14 +59,34 @@ void lp_json_integer(struct lp_buffer *out, int64_t value)
     lp_buffer_append(out, at, (size_t)(text + DIGITS_MAX - at));
 }
 
+static size_t write_float(unsigned char *at, float value)
+{
+    if (isfinite(value)) return lp_shortest_float((char *)at, value);
+    memcpy(at, "null", 4);
+    return 4;
+}
+
 void lp_json_float(struct lp_buffer *out, float value)
 {
-    if (!isfinite(value)) {
-        lp_buffer_append(out, "null", 4);
-        return;
-    }
     unsigned char *at = lp_buffer_reserve(out, LP_SHORTEST_FLOAT_BYTES);
-    if (at != NULL) out->size += lp_shortest_float((char *)at, value);
+    if (at != NULL) out->size += write_float(at, value);
+}
+
+void lp_json_floats(struct lp_buffer *out, const float *values, size_t count)
+{
+    enum { CHUNK = 16 }; /* room is made for so many at a time */
+    lp_buffer_append(out, "[", 1);
+    for (size_t first = 0; first < count; first += CHUNK) {
+        size_t end = count - first < CHUNK ? count : first + CHUNK;
+        unsigned char *start = lp_buffer_reserve(out, CHUNK * (LP_SHORTEST_FLOAT_BYTES + 1)), *at = start;
+        if (start == NULL) return;
+        for (size_t i = first; i < end; i++) {
+            at += write_float(at, values[i]);
+            *at++ = i + 1 < count ? ',' : ']';
+        }
+        out->size += (size_t)(at - start);
+    }
+    if (count == 0) lp_buffer_append(out, "]", 1);
 }
 
 void lp_json_double(struct lp_buffer *out, double value)

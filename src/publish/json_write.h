@@ -15,6 +15,8 @@ void lp_json_text(struct lp_buffer *out, struct lp_span text);
 void lp_json_integer(struct lp_buffer *out, int64_t value);
 /** Shortest form; what is not finite is null. */
 void lp_json_float(struct lp_buffer *out, float value);
+/** A list of them. */
+void lp_json_floats(struct lp_buffer *out, const float *values, size_t count);
 void lp_json_double(struct lp_buffer *out, double value);
 /** 16 hex digits, quoted. */
 void lp_json_hash(struct lp_buffer *out, uint64_t prefix);

@@ -1,7 +1,6 @@
 /* Compiling the field list. */
 #include "publish/prediction_fields.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { SCHEMA_MAX_BYTES = 64 * 1024 };
@@ -44,8 +43,11 @@ enum lp_code lp_encoder_new(enum lp_output_format format, const char *const *fie
     struct lp_encoder *encoder = calloc(1, sizeof *encoder);
     if (encoder == NULL) return lp_fail_memory(err, sizeof *encoder);
     encoder->format = format;
-    for (uint32_t i = 0; i < LP_FIELD_COUNT; i++)
-        if (selected[i]) encoder->fields[encoder->field_count++] = (uint8_t)i;
+    for (uint32_t i = 0; i < LP_FIELD_COUNT; i++) {
+        if (!selected[i]) continue;
+        encoder->selected |= 1u << i;
+        encoder->fields[encoder->field_count++] = (uint8_t)i;
+    }
     enum lp_code rc = build_schema(encoder, err);
     if (rc != LP_OK) {
         lp_encoder_free(encoder);
@@ -70,8 +72,12 @@ struct lp_span lp_prediction_label(const struct lp_prediction *prediction, char 
         return (struct lp_span){0};
     int32_t label = prediction->labels[0];
     if (prediction->label_names != NULL) return lp_span_text(prediction->label_names[label]);
-    int length = snprintf(digits, 16, "%d", label);
-    return lp_span_of(digits, (size_t)length);
+    char *at = digits + 16;
+    do {
+        *--at = (char)('0' + label % 10);
+        label /= 10;
+    } while (label > 0);
+    return lp_span_of(at, (size_t)(digits + 16 - at));
 }
 
 void lp_encoder_run(const struct lp_encoder *encoder, struct lp_span framing, const struct lp_prediction *prediction,

@@ -82,15 +82,27 @@ static unsigned char *write_field(unsigned char *at, enum lp_prediction_field fi
     return at;
 }
 
+/* Strings that the encoder writes; the label's text may lie in `digits`. */
+static size_t text_bytes(const struct lp_encoder *encoder, const struct lp_prediction *prediction,
+                         char digits[static 16], struct lp_span *ret_label)
+{
+    *ret_label = (struct lp_span){0};
+    if (lp_encoder_has(encoder, LP_FIELD_LABEL)) *ret_label = lp_prediction_label(prediction, digits);
+    size_t bytes = ret_label->size;
+    if (lp_encoder_has(encoder, LP_FIELD_SLOT)) bytes += lp_span_text(prediction->slot).size;
+    if (lp_encoder_has(encoder, LP_FIELD_VERSION)) bytes += lp_span_text(prediction->version).size;
+    return bytes;
+}
+
 void lp_prediction_write_avro(const struct lp_encoder *encoder, struct lp_span framing,
                               const struct lp_prediction *prediction, struct lp_buffer *out)
 {
     /* Branch, length, end of blocks: no field takes more besides its data. */
     enum { FIXED_BYTES = LP_FIELD_COUNT * (1 + LP_AVRO_LONG_MAX_BYTES + 1) };
     char digits[16];
-    struct lp_span label = lp_prediction_label(prediction, digits);
-    size_t score_count = (size_t)prediction->row_count * prediction->output_count, bytes;
-    size_t texts = label.size + lp_span_text(prediction->slot).size + lp_span_text(prediction->version).size;
+    struct lp_span label;
+    size_t texts = text_bytes(encoder, prediction, digits, &label), bytes;
+    size_t score_count = (size_t)prediction->row_count * prediction->output_count;
     if (!variable_bytes(prediction, score_count, &bytes) || bytes > out->max) {
         out->failed = true;
         return;

@@ -33,13 +33,19 @@ extern const struct lp_prediction_field_info lp_prediction_fields[LP_FIELD_COUNT
 /** Text before and after the fields. */
 extern const char lp_prediction_schema_head[], lp_prediction_schema_tail[];
 
-/** The compiled encoder: which fields, in order, with their JSON keys. */
+/** The compiled encoder: which fields, in order. */
 struct lp_encoder {
     enum lp_output_format format;
+    uint32_t selected; /* bit f: field f */
     uint32_t field_count;
     uint8_t fields[LP_FIELD_COUNT];
     struct lp_buffer schema; /* zero-terminated */
 };
+
+static inline bool lp_encoder_has(const struct lp_encoder *encoder, enum lp_prediction_field field)
+{
+    return encoder->selected >> field & 1;
+}
 
 /** Text of a label for a single row, data NULL when there is none; `digits` backs a number. */
 struct lp_span lp_prediction_label(const struct lp_prediction *prediction, char digits[static 16]);

@@ -2,18 +2,10 @@
 #include "publish/json_write.h"
 #include "publish/prediction_fields.h"
 
-static void write_scores(struct lp_buffer *out, const float *scores, size_t count)
+static void write_scores(struct lp_buffer *out, const struct lp_prediction *prediction)
 {
-    if (scores == NULL) {
-        lp_buffer_append(out, "null", 4);
-        return;
-    }
-    lp_buffer_append(out, "[", 1);
-    for (size_t i = 0; i < count && !out->failed; i++) {
-        if (i > 0) lp_buffer_append(out, ",", 1);
-        lp_json_float(out, scores[i]);
-    }
-    lp_buffer_append(out, "]", 1);
+    if (prediction->scores == NULL) lp_buffer_append(out, "null", 4);
+    else lp_json_floats(out, prediction->scores, (size_t)prediction->row_count * prediction->output_count);
 }
 
 static void write_items(struct lp_buffer *out, const struct lp_prediction *prediction)
@@ -49,9 +41,7 @@ static void write_field(struct lp_buffer *out, enum lp_prediction_field field, c
     case LP_FIELD_VERSION: lp_json_text(out, lp_span_text(prediction->version)); break;
     case LP_FIELD_MODEL_SHA256: lp_json_hash(out, prediction->model_sha256_prefix); break;
     case LP_FIELD_ROWS: lp_json_integer(out, prediction->row_count); break;
-    case LP_FIELD_SCORES:
-        write_scores(out, prediction->scores, (size_t)prediction->row_count * prediction->output_count);
-        break;
+    case LP_FIELD_SCORES: write_scores(out, prediction); break;
     case LP_FIELD_LABEL: lp_json_text(out, lp_prediction_label(prediction, digits)); break;
     case LP_FIELD_ITEMS: write_items(out, prediction); break;
     case LP_FIELD_EVENT_TIME: write_unless_minus_1(out, prediction->event_time_ms); break;

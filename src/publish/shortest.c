@@ -6,10 +6,17 @@
 #include <string.h>
 
 enum { POWER_MIN = -31, HIDDEN_BIT = 1 << 23, EXPONENT_BIAS = 150, PLAIN_MIN = -3, PLAIN_MAX = 16 };
+enum { NINE = 9, COPIED = 9 }; /* digits of a float at most; copied whole, whatever their number is */
 
 static const uint64_t powers[] = {
 #include "publish/shortest_powers.inc"
 };
+
+static const uint32_t tens[] = {10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                            "25262728293031323334353637383940414243444546474849"
+                            "50515253545556575859606162636465666768697071727374"
+                            "75767778798081828384858687888990919293949596979899";
 
 /* value = digits * 10^exponent */
 struct decimal {
@@ -48,9 +55,9 @@ static struct decimal shortest(uint32_t significand, uint32_t exponent)
 
     uint32_t s = middle / 4;
     if (s >= 10) {
-        uint32_t tens = s / 10;
-        bool is_down_inside = lower <= 40 * tens, is_up_inside = 40 * tens + 40 <= upper;
-        if (is_down_inside != is_up_inside) return (struct decimal){tens + is_up_inside, k + 1};
+        uint32_t tenth = s / 10;
+        bool is_down_inside = lower <= 40 * tenth, is_up_inside = 40 * tenth + 40 <= upper;
+        if (is_down_inside != is_up_inside) return (struct decimal){tenth + is_up_inside, k + 1};
     }
     bool is_down_inside = lower <= 4 * s, is_up_inside = 4 * s + 4 <= upper;
     if (is_down_inside != is_up_inside) return (struct decimal){s + is_up_inside, k};
@@ -58,60 +65,55 @@ static struct decimal shortest(uint32_t significand, uint32_t exponent)
     return (struct decimal){s + (middle > half || (middle == half && (s & 1) != 0)), k};
 }
 
-static struct decimal without_zeros(struct decimal d)
+/* Nine digits with leading zeros, in constant time: the number of digits is not predictable, so no loop depends on it.
+ */
+static void write_nine(char text[static NINE], uint32_t digits)
 {
-    while (d.digits % 10 == 0) {
-        d.digits /= 10;
-        d.exponent++;
-    }
-    return d;
+    uint32_t high = digits / 10000, low = digits % 10000, top = high / 10000, middle = high % 10000;
+    text[0] = (char)('0' + top);
+    memcpy(text + 1, pairs + 2 * (middle / 100), 2);
+    memcpy(text + 3, pairs + 2 * (middle % 100), 2);
+    memcpy(text + 5, pairs + 2 * (low / 100), 2);
+    memcpy(text + 7, pairs + 2 * (low % 100), 2);
 }
 
 static uint32_t digit_count(uint32_t digits)
 {
     uint32_t count = 1;
-    for (uint32_t bound = 10; count < 10 && digits >= bound; bound *= 10) count++;
+    for (uint32_t i = 0; i < NINE - 1; i++) count += digits >= tens[i];
     return count;
 }
 
-static void write_digits(char *text, uint32_t digits, uint32_t count)
-{
-    while (count-- > 0) {
-        text[count] = (char)('0' + digits % 10);
-        digits /= 10;
-    }
-}
-
 /* d.ddde-05: the exponent has two digits at least and, for a float, at most. */
-static size_t write_scientific(char *text, uint32_t digits, uint32_t count, int32_t point)
+static size_t write_scientific(char *text, const char *digits, uint32_t count, int32_t point)
 {
     int32_t exponent = point - 1;
-    write_digits(text + 1, digits, count);
+    uint32_t size = (uint32_t)(exponent < 0 ? -exponent : exponent);
+    memcpy(text + 1, digits, COPIED);
     text[0] = text[1];
     text[1] = '.';
     char *at = text + (count > 1 ? count + 1 : 1);
     *at++ = 'e';
     *at++ = exponent < 0 ? '-' : '+';
-    write_digits(at, (uint32_t)(exponent < 0 ? -exponent : exponent), 2);
+    memcpy(at, pairs + 2 * size, 2);
     return (size_t)(at - text) + 2;
 }
 
 /* digits with the decimal point after `point` of them (0 or below: behind leading zeros). */
-static size_t write_plain(char *text, uint32_t digits, uint32_t count, int32_t point)
+static size_t write_plain(char *text, const char *digits, uint32_t count, int32_t point)
 {
     if (point <= 0) {
         memcpy(text, "0.0000", 6);
-        write_digits(text + 2 - point, digits, count);
+        memcpy(text + 2 - point, digits, COPIED);
         return (size_t)(2 - point) + count;
     }
+    memcpy(text, digits, COPIED);
     if ((uint32_t)point >= count) {
-        write_digits(text, digits, count);
         memset(text + count, '0', (uint32_t)point - count);
         return (size_t)point;
     }
-    write_digits(text + 1, digits, count);
-    memmove(text, text + 1, (size_t)point);
     text[point] = '.';
+    memcpy(text + point + 1, digits + point, COPIED);
     return (size_t)count + 1;
 }
 
@@ -132,9 +134,13 @@ size_t lp_shortest_float(char *text, float value)
     text[0] = '-';
     text += sign;
     if (exponent == 0 && significand == 0) return sign + write_word(text, "0");
-    struct decimal d = without_zeros(shortest(significand, exponent));
+    struct decimal d = shortest(significand, exponent);
+    char nine[NINE + COPIED * 2] = {0};
+    write_nine(nine, d.digits);
     uint32_t count = digit_count(d.digits);
+    const char *digits = nine + NINE - count;
     int32_t point = (int32_t)count + d.exponent;
+    while (digits[count - 1] == '0') count--;
     bool is_plain = point >= PLAIN_MIN && point <= PLAIN_MAX;
-    return sign + (is_plain ? write_plain : write_scientific)(text, d.digits, count, point);
+    return sign + (is_plain ? write_plain(text, digits, count, point) : write_scientific(text, digits, count, point));
 }
