@@ -37,6 +37,8 @@ static const char tensors[] = "\"w1\":{\"dtype\":\"F32\",\"shape\":[9,2],\"data_
                               "\"cuts\":{\"dtype\":\"I32\",\"shape\":[3],\"data_offsets\":[104,116]},"
                               "\"words\":{\"dtype\":\"U8\",\"shape\":[6],\"data_offsets\":[116,122]}";
 
+#define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static struct test_file file;
 
 static void build(const char *text, const char *words, const int32_t *cuts)
@@ -175,6 +177,26 @@ static void refuses_unknown_members_by_name(void **state)
         {"\"threshold\"", "\"treshold\"", LP_E_INVALID, "output: unknown member `treshold`"},
         {"\"atol\"", "\"tol\"", LP_E_INVALID, "golden: unknown member `tol`"},
         {"\"margin\"", "\"margins\"", LP_E_INVALID, "golden row 0: unknown member `margins`"},
+    };
+    CHECK_EDITS(edits);
+}
+
+static void refuses_malformed_history(void **state)
+{
+    (void)state;
+    static const struct edit edits[] = {
+        {"\"parent\":null", "\"parent\":\"abc\"", LP_E_INVALID, "`parent` is not a SHA-256"},
+        {"\"parent\":null", "\"parent\":7", LP_E_INVALID, "`parent` is not a text"},
+        {"\"parent\":null", "\"parent\":\"" HASH "\"", LP_OK, ""},
+        {"\"steps\":[\"x\"]", "\"steps\":\"x\"", LP_E_INVALID, "`steps` is not an array"},
+        {"\"steps\":[\"x\"]", "\"steps\":[1]", LP_E_INVALID, "`steps`[0] is not a text"},
+        {"\"rows\":5", "\"rows\":-5", LP_E_INVALID, "`rows` is -5"},
+        {"\"rows\":5", "\"seed\":0.5", LP_E_INVALID, "`seed` is not a whole number"},
+        {"\"rows\":5", "\"tool\":5", LP_E_INVALID, "`tool` is not a text"},
+        {"\"rows\":5", "\"data_sha256\":\"x\"", LP_E_INVALID, "`data_sha256`"},
+        {"\"auc\":0.5", "\"auc\":\"0.5\"", LP_E_INVALID, "`auc` is not a number"},
+        {"\"lineage\":{\"parent\":null,\"steps\":[\"x\"]}", "\"lineage\":[]", LP_E_INVALID,
+         "lineage: is not an object"},
     };
     CHECK_EDITS(edits);
 }
@@ -339,6 +361,7 @@ int main(void)
         cmocka_unit_test(reads_the_features),
         cmocka_unit_test(reads_graph_output_and_golden_rows),
         cmocka_unit_test(refuses_unknown_members_by_name),
+        cmocka_unit_test(refuses_malformed_history),
         cmocka_unit_test(refuses_bad_features),
         cmocka_unit_test(refuses_bad_graphs_and_outputs),
         cmocka_unit_test(reads_arrays_from_tensors),
