@@ -21,8 +21,8 @@ static inline uint64_t lp_avro_load64(const unsigned char *p)
 }
 
 /* Byte by byte: near the end of the body, and above eight bytes. NULL: cut short, or past 64 bits. */
-static inline const unsigned char *lp_avro_varint_slow(const unsigned char *p, const unsigned char *end,
-                                                       uint64_t *ret_bits)
+static __attribute__((noinline, unused)) const unsigned char *
+lp_avro_varint_slow(const unsigned char *p, const unsigned char *end, uint64_t *ret_bits)
 {
     uint64_t bits = 0;
     for (unsigned shift = 0; shift < 70 && p < end; shift += 7) {
@@ -41,7 +41,8 @@ static inline const unsigned char *lp_avro_varint_slow(const unsigned char *p, c
  * A varint of up to eight bytes without a loop: the first clear high bit of the word gives the length, and three steps
  * close the gaps between the 7-bit groups.
  */
-static inline const unsigned char *lp_avro_varint(const unsigned char *p, const unsigned char *end, uint64_t *ret_bits)
+static inline __attribute__((always_inline)) const unsigned char *
+lp_avro_varint(const unsigned char *p, const unsigned char *end, uint64_t *ret_bits)
 {
     if (LP_UNLIKELY(end - p < 8)) return lp_avro_varint_slow(p, end, ret_bits);
     uint64_t word = lp_avro_load64(p);
@@ -60,8 +61,8 @@ static inline const unsigned char *lp_avro_varint(const unsigned char *p, const 
     return p + (((unsigned)__builtin_ctzll(stops) + 1) >> 3);
 }
 
-static inline const unsigned char *lp_avro_read_long(const unsigned char *p, const unsigned char *end,
-                                                     int64_t *ret_value)
+static inline __attribute__((always_inline)) const unsigned char *
+lp_avro_read_long(const unsigned char *p, const unsigned char *end, int64_t *ret_value)
 {
     uint64_t bits = 0;
     p = lp_avro_varint(p, end, &bits);
@@ -70,8 +71,8 @@ static inline const unsigned char *lp_avro_read_long(const unsigned char *p, con
 }
 
 /* At most five bytes and 32 bits. */
-static inline const unsigned char *lp_avro_read_int(const unsigned char *p, const unsigned char *end,
-                                                    int64_t *ret_value)
+static inline __attribute__((always_inline)) const unsigned char *
+lp_avro_read_int(const unsigned char *p, const unsigned char *end, int64_t *ret_value)
 {
     uint64_t bits = 0;
     const unsigned char *next = lp_avro_varint(p, end, &bits);
