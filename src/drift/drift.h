@@ -103,7 +103,10 @@ void lp_drift_lane_free(struct lp_drift_lane *lane);
 void lp_drift_lane_observe(struct lp_drift_lane *lane, const double *observed, uint32_t stride, const float *scores,
                            const int64_t *event_time, uint32_t row_count);
 
-/** Clipped, unknown per feature since the last call, for the window of `event_time_ms` (from lp_clean_counts deltas).
+/**
+ * Clipped, unknown per feature since the last call (from lp_clean_counts deltas), for the window of `event_time_ms`.
+ * Call it after each lp_drift_lane_observe with the time of the batch's last row: counts of many batches put into one
+ * window make a rate out of nothing during a replay. A few nanoseconds when all are 0.
  */
 void lp_drift_lane_add_counts(struct lp_drift_lane *lane, int64_t event_time_ms, const uint64_t *clipped,
                               const uint64_t *unknown);

@@ -166,9 +166,20 @@ void lp_drift_lane_observe(struct lp_drift_lane *lane, const double *observed, u
     }
 }
 
+static bool is_any_counted(const struct lp_drift_layout *layout, const uint64_t *clipped, const uint64_t *unknown)
+{
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < layout->item_count; i++) {
+        const struct lp_drift_item *item = &layout->items[i];
+        if (item->feature != LP_DRIFT_SCORE) any |= clipped[item->feature] | unknown[item->feature];
+    }
+    return any != 0;
+}
+
 void lp_drift_lane_add_counts(struct lp_drift_lane *lane, int64_t event_time_ms, const uint64_t *clipped,
                               const uint64_t *unknown)
 {
+    if (!is_any_counted(&lane->layout, clipped, unknown)) return; /* opens no window */
     int64_t now_ms = lp_clock_wall_ms();
     struct lp_drift_window *window = admit(lane, known_time(event_time_ms, now_ms), now_ms);
     if (window == NULL) return;

@@ -225,6 +225,17 @@ static void a_watermark_that_goes_back_reopens_windows_as_parts(void **state)
     finish();
 }
 
+static void counts_of_nothing_open_no_window(void **state)
+{
+    (void)state;
+    const uint64_t zeros[FEATURES] = {0};
+    start(1); /* never merged: a window too many would cost the first one its rows */
+    for (int64_t i = 0; i < LP_DRIFT_OPEN_WINDOWS; i++) observe_at(lanes[0], T0 + i * MINUTE, 5);
+    lp_drift_lane_add_counts(lanes[0], INT64_MIN, zeros, zeros);
+    assert_int_equal(lp_drift_lane_late(lanes[0]), 0);
+    finish();
+}
+
 static void windows_that_nobody_takes_are_counted_as_late(void **state)
 {
     (void)state;
@@ -375,6 +386,7 @@ int main(void)
         cmocka_unit_test(a_replay_that_spans_many_windows_loses_nothing),
         cmocka_unit_test(partitions_far_apart_in_time_alternate_without_loss),
         cmocka_unit_test(a_watermark_that_goes_back_reopens_windows_as_parts),
+        cmocka_unit_test(counts_of_nothing_open_no_window),
         cmocka_unit_test(windows_that_nobody_takes_are_counted_as_late),
         cmocka_unit_test(a_record_from_the_future_closes_nothing),
         cmocka_unit_test(extreme_times_and_lateness_do_not_overflow),
