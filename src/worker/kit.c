@@ -56,11 +56,12 @@ static enum lp_code new_buffers(struct lp_kit *kit, const struct lp_shared *shar
     kit->labels = calloc(rows, sizeof *kit->labels);
     kit->event_time = calloc(rows, sizeof *kit->event_time);
     kit->counts = calloc(features + 1, sizeof *kit->counts);
+    kit->counted = calloc(features + 1, sizeof *kit->counted);
     kit->clipped = calloc(features + 1, sizeof *kit->clipped);
     kit->unknown = calloc(features + 1, sizeof *kit->unknown);
     if (kit->record.numbers == NULL || kit->record.texts == NULL || kit->record.scratch == NULL ||
         kit->scores == NULL || kit->labels == NULL || kit->event_time == NULL || kit->counts == NULL ||
-        kit->clipped == NULL || kit->unknown == NULL)
+        kit->counted == NULL || kit->clipped == NULL || kit->unknown == NULL)
         return lp_fail_memory(err, rows * bundle->output_count * sizeof *kit->scores);
     return LP_OK;
 }
@@ -111,6 +112,7 @@ void lp_kit_free(struct lp_kit *kit)
     free(kit->labels);
     free(kit->event_time);
     free(kit->counts);
+    free(kit->counted);
     free(kit->clipped);
     free(kit->unknown);
     lp_model_unref(kit->model);

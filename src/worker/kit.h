@@ -36,7 +36,8 @@ struct lp_kit {
     int32_t *labels;                    /* [rows_max] */
     int64_t *event_time;                /* [rows_max] */
     struct lp_clean_counts *counts;     /* [feature_count], since the kit was made */
-    uint64_t *clipped, *unknown;        /* [feature_count], last values given to drift */
+    struct lp_clean_counts *counted;    /* [feature_count], of those given to drift */
+    uint64_t *clipped, *unknown;        /* [feature_count], of the open batch */
     struct lp_drift_share *drift_share; /* NULL: drift is off */
     struct lp_drift_lane *drift_lane;
 };

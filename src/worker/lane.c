@@ -12,7 +12,7 @@ enum {
     BACKPRESSURE_POLL_MS = 5, /* how long it waits for acknowledgements when nothing more may be in flight */
     SNAPSHOT_NS = 200 * 1000 * 1000,
     DRIFT_NS = 500 * 1000 * 1000,
-    IDLE_LANE_NS = 2000 * 1000 * 1000, /* without a record for so long, a lane holds no drift window open */
+    SILENT_NS = 2000 * 1000 * 1000, /* without a record for so long, a partition holds no drift window open */
 };
 
 /* --- life --- */
@@ -41,7 +41,6 @@ static enum lp_code init(struct lp_lane *lane, struct lp_error *err)
 {
     const struct lp_config *config = lane->shared->config;
     lane->wait_ns = (uint64_t)config->batch_max_wait_us * 1000;
-    lane->event_time_ms = INT64_MIN;
     lp_buffer_init(&lane->out, (size_t)config->output_record_max_bytes);
     pthread_mutex_init(&lane->snapshot_mutex, NULL);
     lane->partitions = calloc(LP_LANE_PARTITIONS_MAX, sizeof *lane->partitions);
@@ -113,32 +112,25 @@ static enum lp_code open_source(struct lp_lane *lane, struct lp_error *err)
 
 /* --- model changes --- */
 
-static void flush_drift(struct lp_lane *lane)
+/* The slowest partition that still speaks: what no row can come before. INT64_MIN: none speaks, hold nobody back. */
+static int64_t watermark(const struct lp_lane *lane)
 {
-    struct lp_kit *kit = lane->kit;
-    if (kit == NULL || kit->drift_lane == NULL) return;
-    const struct lp_bundle *bundle = kit->model->bundle;
-    for (uint32_t i = 0; i < bundle->feature_count; i++) {
-        uint64_t clipped = kit->counts[i].clipped, unknown = kit->counts[i].unknown;
-        kit->clipped[i] = clipped - kit->clipped[i];
-        kit->unknown[i] = unknown - kit->unknown[i];
+    int64_t lowest = INT64_MAX;
+    for (uint32_t slot = 0; slot < lane->partition_limit; slot++) {
+        const struct lp_lane_partition *partition = &lane->partitions[slot];
+        bool silent = lane->now_ns - partition->last_record_ns > SILENT_NS;
+        if (partition->owned && !silent && partition->event_time_ms < lowest) lowest = partition->event_time_ms;
     }
-    lp_drift_lane_add_counts(kit->drift_lane, lane->event_time_ms, kit->clipped, kit->unknown);
-    for (uint32_t i = 0; i < bundle->feature_count; i++) {
-        kit->clipped[i] = kit->counts[i].clipped;
-        kit->unknown[i] = kit->counts[i].unknown;
-    }
+    return lowest != INT64_MAX ? lowest : INT64_MIN;
 }
 
 static void merge_drift(struct lp_lane *lane, bool flush)
 {
     struct lp_kit *kit = lane->kit;
     if (kit == NULL || kit->drift_share == NULL) return;
-    flush_drift(lane);
-    bool idle = lane->now_ns - lane->last_record_ns > IDLE_LANE_NS || lane->stats.assigned == 0;
-    lp_drift_merge(kit->drift_share->drift, lane->index, kit->drift_lane, idle ? INT64_MIN : lane->event_time_ms,
-                   flush);
-    lane->stats.late_rows = lp_drift_lane_late(kit->drift_lane);
+    lp_drift_merge(kit->drift_share->drift, lane->index, kit->drift_lane, watermark(lane), flush);
+    lane->stats.late_rows = lane->late_rows_before + lp_drift_lane_late(kit->drift_lane);
+    if (flush) lane->late_rows_before = lane->stats.late_rows;
 }
 
 /* Between two batches: everything scored so far goes out with the old model, everything after with the new one. */
@@ -153,6 +145,9 @@ static void take_model(struct lp_lane *lane)
     uint64_t taken_ns = lp_clock_ns() - begin_ns;
     lane->stats.generation = lane->kit != NULL ? lane->kit->generation : 0;
     lane->stats.serving = lane->kit != NULL;
+    /* The first call ties the kit's counters to the drift they merge into. */
+    if (lane->kit != NULL && lane->kit->drift_share != NULL)
+        lp_drift_merge(lane->kit->drift_share->drift, lane->index, lane->kit->drift_lane, INT64_MIN, false);
     if (had && lane->kit != NULL) {
         lane->stats.swaps++;
         lp_latency_add(&lane->stats.swap, taken_ns, 1);
@@ -287,7 +282,6 @@ static void turn(struct lp_lane *lane)
     lp_sink_poll(lane->sink, 0);
     lane->now_ns = lp_clock_ns();
     bool more = lane->stats.records != records_before;
-    if (more) lane->last_record_ns = lane->now_ns;
     if (lane->kit != NULL && (!more || lp_batch_due(&lane->kit->batch, lane->now_ns))) lp_lane_flush_batch(lane);
     if (lane->source != NULL) {
         lp_lane_store_offsets(lane);
@@ -326,7 +320,7 @@ static void *lane_main(void *context)
     char name[16];
     snprintf(name, sizeof name, "lane-%u", lane->index);
     pthread_setname_np(pthread_self(), name);
-    lane->now_ns = lane->last_record_ns = lp_clock_ns();
+    lane->now_ns = lp_clock_ns();
     while (!lane->failed && !atomic_load_explicit(&lane->stop, memory_order_relaxed)) turn(lane);
     if (lane->failed)
         LP_LOG(LP_LOG_ERROR, "lane_failed", lp_kv_int("lane", lane->index), lp_kv("reason", lane->failure.text));

@@ -11,8 +11,11 @@ void lp_lane_on_assigned(void *context, uint32_t slot, uint32_t topic_index, int
 {
     struct lp_lane *lane = context;
     lp_ledger_open(lane->ledger, slot);
-    lane->partitions[slot] = (struct lp_lane_partition){
-        .owned = true, .topic_index = topic_index, .partition = partition, .next_offset = -1};
+    lane->partitions[slot] = (struct lp_lane_partition){.owned = true,
+                                                        .topic_index = topic_index,
+                                                        .partition = partition,
+                                                        .next_offset = -1,
+                                                        .event_time_ms = INT64_MIN};
     if (slot >= lane->partition_limit) lane->partition_limit = slot + 1;
     LP_LOG(LP_LOG_INFO, "partition_assigned", lp_kv_int("lane", lane->index),
            lp_kv("topic", lane->shared->config->input_topics.items[topic_index]), lp_kv_int("partition", partition));

@@ -142,7 +142,9 @@ static bool keep(struct lp_lane *lane, const struct lp_source_record *record, lp
     /* Headers move only once the record is in: an append that fails leaves them with the message. */
     if (headers) kit->batch.records[kit->batch.record_count - 1].headers = lp_headers_take(record->message);
     kit->event_time[kit->batch.row_count - 1] = kept.event_time_ms;
-    if (kept.event_time_ms > lane->event_time_ms) lane->event_time_ms = kept.event_time_ms;
+    struct lp_lane_partition *partition = &lane->partitions[record->slot];
+    if (kept.event_time_ms > partition->event_time_ms) partition->event_time_ms = kept.event_time_ms;
+    partition->last_record_ns = lane->now_ns;
     return true;
 }
 

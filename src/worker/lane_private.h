@@ -24,6 +24,7 @@ struct lp_lane_partition {
     uint64_t held_schema_id; /* what a held partition waits for */
     uint64_t retry_ns;       /* when to look again */
     int64_t event_time_ms;   /* latest seen */
+    uint64_t last_record_ns;
 };
 
 struct lp_lane {
@@ -39,11 +40,10 @@ struct lp_lane {
     struct lp_lane_partition *partitions; /* [LP_LANE_PARTITIONS_MAX] by source slot */
     uint32_t partition_limit;             /* slots ever used + 1 */
     uint32_t held_count;
-    struct lp_buffer out;  /* one prediction */
-    uint64_t now_ns;       /* monotonic, refreshed once a loop and a batch */
-    uint64_t wait_ns;      /* batch.max_wait_us */
-    int64_t event_time_ms; /* the newest seen, drift's watermark */
-    uint64_t last_record_ns;
+    struct lp_buffer out;      /* one prediction */
+    uint64_t now_ns;           /* monotonic, refreshed once a loop and a batch */
+    uint64_t wait_ns;          /* batch.max_wait_us */
+    uint64_t late_rows_before; /* drift: of the models before */
     uint64_t next_snapshot_ns, next_drift_ns;
     struct lp_lane_stats stats;
     bool failed; /* `failure` says why; the loop ends without advancing offsets */

@@ -165,12 +165,25 @@ static void send_prediction(struct lp_lane *lane, struct lp_batch_record *record
     add_age(&lane->stats.record_to_prediction, scored_time_ms - record->timestamp_ms);
 }
 
+/* What cleaning clipped or did not know in this batch. */
+static void count_cleaned(struct lp_kit *kit)
+{
+    uint32_t features = kit->model->bundle->feature_count;
+    for (uint32_t i = 0; i < features; i++) {
+        kit->clipped[i] = kit->counts[i].clipped - kit->counted[i].clipped;
+        kit->unknown[i] = kit->counts[i].unknown - kit->counted[i].unknown;
+        kit->counted[i] = kit->counts[i];
+    }
+    lp_drift_lane_add_counts(kit->drift_lane, kit->event_time[kit->batch.row_count - 1], kit->clipped, kit->unknown);
+}
+
 static void observe_drift(struct lp_lane *lane)
 {
     struct lp_kit *kit = lane->kit;
     if (kit->drift_lane == NULL) return;
     lp_drift_lane_observe(kit->drift_lane, kit->batch.observed, kit->batch.rows_max, kit->scores, kit->event_time,
                           kit->batch.row_count);
+    count_cleaned(kit);
 }
 
 void lp_lane_flush_batch(struct lp_lane *lane)
