@@ -11,7 +11,7 @@ enum { LANES = 16 };
 #define INLINE static inline __attribute__((always_inline))
 #define SET(value) _mm512_set1_ps(value)
 
-INLINE __mmask16 tail_mask(size_t left) { return left >= LANES ? (__mmask16)0xFFFF : (__mmask16)((1u << left) - 1); }
+INLINE __mmask16 tail_mask(size_t left) { return (__mmask16)(left >= LANES ? 0xFFFFu : (1u << left) - 1u); }
 
 /* exp(r) - 1 for |r| <= ln(2) / 2 and the n of x = n ln 2 + r; exp(x) is 0 below the clamp and infinite above. */
 INLINE __m512 reduced(__m512 x, __m512 *ret_n)

@@ -188,13 +188,15 @@ static inline __m512 sum_16(const __m512 *v)
     return fold1(fold2(quad[0], quad[1]), fold2(quad[2], quad[3]));
 }
 
+static inline __mmask16 tail_mask(size_t left) { return (__mmask16)(left >= LANES ? 0xFFFFu : (1u << left) - 1u); }
+
 static void dot_16(const float *w, const float *x, size_t in, __m512 bias, bool relu, float *y)
 {
     __m512 acc[16];
 #pragma GCC unroll 16
     for (int r = 0; r < 16; r++) acc[r] = _mm512_setzero_ps();
     for (size_t k = 0; k < in; k += LANES) {
-        __mmask16 mask = in - k >= LANES ? (__mmask16)0xFFFF : (__mmask16)((1u << (in - k)) - 1);
+        __mmask16 mask = tail_mask(in - k);
         __m512 weight = _mm512_loadu_ps(w + k);
 #pragma GCC unroll 16
         for (size_t r = 0; r < 16; r++)
@@ -208,7 +210,7 @@ static float dot_1(const float *w, const float *x, size_t in)
 {
     __m512 acc = _mm512_setzero_ps();
     for (size_t k = 0; k < in; k += LANES) {
-        __mmask16 mask = in - k >= LANES ? (__mmask16)0xFFFF : (__mmask16)((1u << (in - k)) - 1);
+        __mmask16 mask = tail_mask(in - k);
         acc = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, x + k), _mm512_loadu_ps(w + k), acc);
     }
     return sum_lanes(acc);

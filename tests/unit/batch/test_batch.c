@@ -8,6 +8,10 @@
 
 #include "batch/batch.h"
 
+/* The sanitizer's allocator gives up on huge sizes unless told that they are the point. */
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
+
 static struct lp_batch batch;
 static struct lp_error err;
 

@@ -23,7 +23,7 @@ static void every_word_has_its_index_and_no_other_text_has_one(void **state)
 {
     (void)state;
     enum { COUNT = 5000 };
-    static char text[COUNT][16];
+    static char text[COUNT][24];
     static const char *words[COUNT];
     for (int i = 0; i < COUNT; i++) {
         snprintf(text[i], sizeof text[i], "word %d", i);
