@@ -269,7 +269,8 @@ static enum lp_code compile_branch(struct lp_avro_compiler *compiler, const stru
     compiler->place = place;
     compiler->marks = marks;
     lp_avro_emit_label(compiler);
-    lp_avro_emit_fail(compiler, branch_err.text);
+    const char *text = branch_err.text; /* the run's own error begins with the stage, too */
+    lp_avro_emit_fail(compiler, strncmp(text, "avro: ", 6) == 0 ? text + 6 : text);
     return LP_OK;
 }
 

@@ -72,7 +72,7 @@ uint32_t lp_avro_emit_place(struct lp_avro_compiler *compiler, uint32_t parent, 
 
 /** The specification's match of two types, shallow for records; a writer's union matches anything. */
 bool lp_avro_match(const struct lp_avro_type *writer, const struct lp_avro_type *reader);
-/** `reader`, or of a union its first branch that matches; NULL: none. */
+/** `reader`, or of a union its branch of the same type, or its first that matches; NULL: none. */
 const struct lp_avro_type *lp_avro_match_pick(const struct lp_avro_type *writer, const struct lp_avro_type *reader);
 /** The writer's field that becomes reader field `at`, by name or alias; -1: none. */
 int64_t lp_avro_match_field(const struct lp_avro_type *writer, const struct lp_avro_type *reader, uint32_t at);

@@ -54,9 +54,21 @@ bool lp_avro_match(const struct lp_avro_type *writer, const struct lp_avro_type 
     return false;
 }
 
+/* The same type, not one that it is promoted to or shares a plain name with. */
+static bool is_same(const struct lp_avro_type *writer, const struct lp_avro_type *reader)
+{
+    return writer->kind == reader->kind && lp_span_equal(writer->full, reader->full) && lp_avro_match(writer, reader);
+}
+
+/*
+ * The specification takes a union's first branch that matches. Java and fastavro look for the writer's own type first,
+ * and so do we: a union read with its own schema must give each branch back as itself, not an int as the float before.
+ */
 const struct lp_avro_type *lp_avro_match_pick(const struct lp_avro_type *writer, const struct lp_avro_type *reader)
 {
     if (reader->kind != LP_AVRO_UNION) return lp_avro_match(writer, reader) ? reader : NULL;
+    for (uint32_t i = 0; i < reader->count; i++)
+        if (is_same(writer, reader->branches[i])) return reader->branches[i];
     for (uint32_t i = 0; i < reader->count; i++)
         if (lp_avro_match(writer, reader->branches[i])) return reader->branches[i];
     return NULL;

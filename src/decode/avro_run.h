@@ -14,13 +14,13 @@ enum lp_avro_why {
     LP_AVRO_BAD_UNION,
     LP_AVRO_BAD_ENUM,
     LP_AVRO_BAD_SYMBOL, /* not in the reader's enum, which has no default */
-    LP_AVRO_BAD_DECIMAL,
-    LP_AVRO_BAD_BLOCK, /* count or size of a block */
-    LP_AVRO_BAD_WIDTH, /* a vector of another length */
-    LP_AVRO_BAD_DATUM, /* LP_AVRO_OP_FAIL */
+    LP_AVRO_BAD_BLOCK,  /* count or size of a block */
+    LP_AVRO_BAD_WIDTH,  /* a vector of another length */
+    LP_AVRO_BAD_DATUM,  /* LP_AVRO_OP_FAIL */
     LP_AVRO_BAD_TRAILING,
     LP_AVRO_BAD_ITEMS, /* limits from here on */
     LP_AVRO_BAD_DEPTH,
+    LP_AVRO_BAD_DECIMAL, /* past LP_AVRO_DECIMAL_MAX_BYTES */
     LP_AVRO_BAD_SCRATCH,
 };
 
