@@ -12,7 +12,7 @@ enum {
     EXPONENT_BIAS = 1023,
 };
 
-const unsigned char *lp_json_number_exponent(const unsigned char *p, int64_t *exponent, struct lp_json_fault *fault)
+const unsigned char *lp_json_number_exponent(const unsigned char *p, int64_t *ret_exponent, struct lp_json_fault *fault)
 {
     bool negative = *p == '-';
     if (*p == '-' || *p == '+') p++;
@@ -20,7 +20,7 @@ const unsigned char *lp_json_number_exponent(const unsigned char *p, int64_t *ex
     int64_t value = 0;
     for (; lp_json_is_digit(*p); p++)
         if (value < EXPONENT_MAX) value = value * 10 + (*p - '0');
-    *exponent += negative ? -value : value;
+    *ret_exponent = negative ? -value : value;
     return p;
 }
 
@@ -107,28 +107,29 @@ static double long_value(const struct lp_json_number *number)
     uint64_t low = eisel_lemire(word, exponent);
     /* The number lies between word and word + 1: when both round to one double, so does it. */
     if (digits.count > used && eisel_lemire(word + 1, exponent) != low) return by_library(&digits, number->exponent);
-    double value;
-    memcpy(&value, &low, sizeof value);
-    return value;
+    return lp_json_decimal(word, exponent);
 }
 
 /* Leading zeros are no digits of value: 0.0012345678901234567 still fits the word. */
 static bool fits_word(const struct lp_json_number *number)
 {
-    uint32_t zeros = 0;
+    size_t zeros = 0;
     const unsigned char *p = number->first;
     for (; *p == '0' || *p == '.'; p++) zeros += *p == '0';
     return number->digit_count - zeros <= WORD_DIGITS;
 }
 
-double lp_json_number_value(const struct lp_json_number *number)
+double lp_json_decimal(uint64_t digits, int64_t exponent)
 {
+    uint64_t bits = eisel_lemire(digits, exponent);
     double value;
-    if (number->digit_count <= WORD_DIGITS || fits_word(number)) {
-        uint64_t bits = eisel_lemire(number->digits, number->exponent);
-        memcpy(&value, &bits, sizeof value);
-    } else {
-        value = long_value(number);
-    }
-    return number->negative ? -value : value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+double lp_json_number_value(struct lp_json_number number)
+{
+    bool fits = number.digit_count <= WORD_DIGITS || fits_word(&number);
+    double value = fits ? lp_json_decimal(number.digits, number.exponent) : long_value(&number);
+    return number.negative ? -value : value;
 }

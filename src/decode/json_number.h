@@ -17,16 +17,20 @@ struct lp_json_number {
     const unsigned char *first; /* first digit */
     uint64_t digits;            /* integer and fraction read as one integer */
     int64_t exponent;           /* value = digits * 10^exponent */
-    uint32_t digit_count;       /* leading zeros included; saturates */
+    size_t digit_count;         /* leading zeros included */
     bool negative;
 };
 
 /** The value where the quick exact way does not apply. Never allocates; independent of the locale; +-inf on overflow.
  */
-double lp_json_number_value(const struct lp_json_number *number) __attribute__((noinline));
+double lp_json_number_value(struct lp_json_number number);
 
-/** Past the number's text, its parts in ret_number; NULL and a fault where the syntax is broken. */
-const unsigned char *lp_json_number_exponent(const unsigned char *p, int64_t *exponent, struct lp_json_fault *fault);
+/** As lp_json_number_value for digits * 10^exponent, digits below 10^19. */
+double lp_json_decimal(uint64_t digits, int64_t exponent);
+
+/** Past the digits of an exponent, its value in ret_exponent; NULL and a fault where the syntax is broken. */
+const unsigned char *lp_json_number_exponent(const unsigned char *p, int64_t *ret_exponent,
+                                             struct lp_json_fault *fault);
 
 static inline bool lp_json_is_digit(unsigned char c) { return (unsigned char)(c - '0') < 10; }
 
@@ -106,27 +110,66 @@ static inline const unsigned char *lp_json_number_scan(const unsigned char *p, c
         count += (size_t)(p - fraction);
         n.exponent = fraction - p;
     }
-    n.digit_count = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+    n.digit_count = count;
+    if ((*p | 0x20) == 'e') {
+        int64_t exponent; /* a variable of its own, so that the number can stay in registers */
+        p = lp_json_number_exponent(p + 1, &exponent, fault);
+        if (p == NULL) return NULL;
+        n.exponent += exponent;
+    }
     *ret_number = n;
-    if ((*p | 0x20) == 'e') return lp_json_number_exponent(p + 1, &ret_number->exponent, fault);
     return p;
 }
 
 /**
- * The double nearest to the text, ties to even.
- * Quick way (W. Clinger 1990): digits below 2^53 and a power of ten up to 22 are both exact doubles, so that one
- * multiplication or division rounds once.
+ * digits * 10^-places rounded once, for places up to 19: when the digits are below 2^53 they and the power of ten are
+ * exact doubles, and one division rounds (W. Clinger, "How to read floating point numbers accurately", 1990).
  */
+static inline double lp_json_quotient(uint64_t digits, size_t places)
+{
+    static const double tens[20] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
+    if (__builtin_expect(digits > (uint64_t)1 << 53, 0)) return lp_json_decimal(digits, -(int64_t)places);
+    return (double)(int64_t)digits / tens[places];
+}
+
+/** The double nearest to the text, ties to even. */
 static inline double lp_json_number_double(const struct lp_json_number *number)
 {
-    static const double tens[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    if (number->digit_count > 19 || number->digits > (uint64_t)1 << 53 || number->exponent < -22 ||
-        number->exponent > 22)
-        return lp_json_number_value(number);
-    double value = (double)(int64_t)number->digits;
-    value = number->exponent < 0 ? value / tens[-number->exponent] : value * tens[number->exponent];
+    if (number->digit_count > 19 || number->exponent > 0 || number->exponent < -19)
+        return lp_json_number_value(*number);
+    double value = lp_json_quotient(number->digits, (size_t)-number->exponent);
     return number->negative ? -value : value;
+}
+
+/**
+ * The usual number in one go: no exponent, up to 19 digits. NULL: it is not that, or broken; lp_json_number_scan tells.
+ *
+ * @param p   any byte
+ * @param end as in json_scan.h
+ */
+static inline __attribute__((always_inline)) const unsigned char *
+lp_json_number_quick(const unsigned char *p, const unsigned char *end, double *ret_value)
+{
+    bool negative = *p == '-';
+    const unsigned char *first = p + negative, *point = first + 1;
+    uint64_t digits = 0;
+    size_t count = 0, places = 0;
+    if (*first != '0') {
+        point = lp_json_digits(first, end, &digits);
+        count = (size_t)(point - first);
+        if (count == 0) return NULL;
+    }
+    p = point;
+    if (*p == '.') {
+        p = lp_json_digits(point + 1, end, &digits);
+        places = (size_t)(p - point) - 1;
+        if (places == 0) return NULL;
+    }
+    if (count + places > 19 || (*p | 0x20) == 'e' || lp_json_is_digit(*p)) return NULL;
+    double value = lp_json_quotient(digits, places);
+    *ret_value = negative ? -value : value;
+    return p;
 }
 
 #endif

@@ -65,26 +65,29 @@ struct builder {
     struct lp_path path;
 };
 
-static const unsigned char *keep_bytes(struct builder *b, const void *data, size_t size, char after)
+static unsigned char *keep_bytes(struct builder *b, const void *data, size_t size)
 {
     unsigned char *to = b->plan->bytes + b->bytes_used;
     memcpy(to, data, size);
-    to[size] = (unsigned char)after;
-    b->bytes_used += size + 1;
+    b->bytes_used += size;
     return to;
 }
 
-static void prepare_guess(struct lp_json_node *node)
+/* Keeps a key as `"key":`, and prepares its comparison when JSON text has it in the same bytes. */
+static void keep_key(struct builder *b, struct lp_json_node *node, struct lp_span key)
 {
-    size_t size = node->key_size + 1u;
-    for (size_t i = 0; i < node->key_size; i++)
-        if (node->key[i] == '"' || node->key[i] == '\\' || node->key[i] < 0x20 || node->key[i] >= 0x80) return;
-    unsigned char mask[8] = {0};
-    memset(mask, 0xff, size < 8 ? size : 8);
-    memcpy(&node->head_mask, mask, 8);
-    memcpy(&node->head, node->key, size < 8 ? size : 8);
-    if (size > 8) memcpy(&node->tail, node->key + size - 8, 8);
-    node->guess = true;
+    unsigned char *pattern = keep_bytes(b, "\"", 1);
+    keep_bytes(b, key.data, key.size);
+    keep_bytes(b, "\":", 2);
+    size_t size = key.size + 3;
+    node->key_size = (uint32_t)key.size;
+    node->key = pattern + 1;
+    for (size_t i = 0; i < key.size; i++)
+        if (key.data[i] == '"' || key.data[i] == '\\' || key.data[i] < 0x20 || key.data[i] >= 0x80) return;
+    memset(&node->head_mask, 0xff, size < 8 ? size : 8);
+    memcpy(&node->head, pattern, size < 8 ? size : 8);
+    if (size > 8) memcpy(&node->tail, pattern + size - 8, 8);
+    node->pattern_size = (uint32_t)size;
 }
 
 static uint32_t add_node(struct builder *b, uint32_t parent, const struct lp_path_step *step, const char *path)
@@ -97,9 +100,7 @@ static uint32_t add_node(struct builder *b, uint32_t parent, const struct lp_pat
         up->has_items = true;
         if (step->index > up->last_index) up->last_index = step->index;
     } else {
-        node->key_size = (uint32_t)step->key.size;
-        node->key = keep_bytes(b, step->key.data, step->key.size, '"');
-        prepare_guess(node);
+        keep_key(b, node, step->key);
         if (up->has_keys) plan->nodes[b->last_child[parent]].next = id;
         else up->first_child = id;
         up->has_keys = true;
@@ -115,7 +116,7 @@ static uint32_t add_node(struct builder *b, uint32_t parent, const struct lp_pat
 static enum lp_code add_want(struct builder *b, const struct lp_want *want, uint32_t i, struct lp_error *err)
 {
     LP_TRY(lp_path_split(want->path, &b->path, err));
-    const char *path = (const char *)keep_bytes(b, want->path, strlen(want->path), '\0');
+    const char *path = (const char *)keep_bytes(b, want->path, strlen(want->path) + 1);
     uint32_t at = LP_JSON_ROOT;
     for (uint32_t s = 0; s < b->path.step_count; s++) {
         const struct lp_path_step *step = &b->path.steps[s];
@@ -127,6 +128,17 @@ static enum lp_code add_want(struct builder *b, const struct lp_want *want, uint
     b->paths[i] = path;
     b->plan->nodes[at].want_count++;
     return LP_OK;
+}
+
+static void mark_numbers(struct lp_json_plan *plan)
+{
+    for (uint32_t id = 0; id < plan->node_count; id++) {
+        struct lp_json_node *node = &plan->nodes[id];
+        const struct lp_json_want *want = &plan->wants[node->first_want];
+        if (node->want_count != 1 || want->type != LP_WANT_NUMBER || node->has_keys || node->has_items) continue;
+        node->is_number = true;
+        node->slot = want->slot;
+    }
 }
 
 /* Counting sort of the wants by node; slots to clear. */
@@ -167,7 +179,7 @@ static enum lp_code measure(const struct lp_want *wants, uint32_t want_count, si
                                  (int)want->type, want->width, want->slot, LP_JSON_SLOTS_MAX);
         for (const char *p = want->path; *p != '\0'; p++) nodes += *p == '.' || *p == '[';
         nodes++;
-        bytes += 3 * (size + 1); /* keys, each with its quote, and the path */
+        bytes += 4 * (size + 1); /* the path, and its keys with three bytes around each */
     }
     if (nodes > LP_JSON_NODES_MAX)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "the wanted paths have about %zu steps, at most %d: shorten them",
@@ -215,6 +227,7 @@ enum lp_code lp_json_plan_new(const struct lp_want *wants, uint32_t want_count, 
     plan->node_count = 1;
     for (uint32_t i = 0; i < want_count; i++) LP_GUARD(add_want(b, &wants[i], i, err));
     group_wants(b, wants);
+    mark_numbers(plan);
     *ret_plan = plan;
     plan = NULL;
 out:

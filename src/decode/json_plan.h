@@ -10,19 +10,20 @@ enum { LP_JSON_ROOT = 0, LP_JSON_NONE = 0 }; /* the root is nobody's child */
 
 /** A step of one or several wants' paths. Node 0 is the record itself. */
 struct lp_json_node {
-    uint32_t parent;
-    uint32_t next; /* the sibling whose key is expected after this one, in the order of wants; LP_JSON_NONE: last */
-    uint32_t first_child;            /* first child with a key */
-    uint32_t first_want, want_count; /* wants that end here */
-    uint32_t index;                  /* of an element; else unused */
-    uint32_t last_index;             /* largest index among the children */
+    uint64_t head, tail, head_mask; /* first (under the mask) and last eight bytes of the pattern */
+    uint32_t pattern_size;          /* of `"key":` as JSON text has it; 0: the key needs escapes, or is none */
+    uint32_t next;        /* hint: the sibling whose key comes after this one; at first in the order of wants */
+    uint32_t first_child; /* hint: the child whose key comes first; LP_JSON_NONE: no child with a key */
+    uint32_t slot;        /* is_number */
+    bool is_number;       /* exactly one want, of a number, and no children */
     bool is_index, has_keys, has_items;
-    bool guess; /* the key's bytes are the same in JSON text: no escapes, no controls */
+    uint32_t parent;
+    uint32_t first_want, want_count; /* wants that end here */
+    uint32_t index;                  /* of an element */
+    uint32_t last_index;             /* largest index among the children */
     uint32_t key_size;
-    const unsigned char *key; /* [key_size], then a quote */
-    uint64_t head, tail;      /* guess: first and last eight bytes of key and quote (head masked when shorter) */
-    uint64_t head_mask;
-    const char *path; /* of the first want through here */
+    const unsigned char *key; /* [key_size] within the pattern, which has a quote before it */
+    const char *path;         /* of the first want through here */
 };
 
 struct lp_json_want {
@@ -32,7 +33,7 @@ struct lp_json_want {
 };
 
 struct lp_json_plan {
-    struct lp_json_node *nodes;
+    struct lp_json_node *nodes; /* immutable but for the two hints, which are read and written atomically */
     uint32_t node_count;
     struct lp_json_want *wants; /* grouped by node */
     uint32_t want_count;
