@@ -1,0 +1,159 @@
+#include "cmd/check.h"
+
+#include "cmd/bundles.h"
+#include "control/source.h"
+#include "decode/decoder.h"
+#include "kafka/conf.h"
+#include "publish/prediction.h"
+#include "worker/kafka_conf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SCHEMAS_MAX = 64 };
+
+/* The schema files that the configuration names. */
+struct schemas {
+    struct lp_avro_schema *writers[SCHEMAS_MAX];
+    uint32_t writer_count;
+    struct lp_avro_schema *reader;
+};
+
+static void free_schemas(struct schemas *schemas)
+{
+    for (uint32_t i = 0; i < schemas->writer_count; i++) lp_avro_schema_free(schemas->writers[i]);
+    lp_avro_schema_free(schemas->reader);
+}
+
+static struct lp_avro_schema *load_schema(const char *path, struct lp_findings *findings)
+{
+    struct lp_avro_schema *schema = NULL;
+    struct lp_error err;
+    if (lp_schema_load_file(path, &schema, &err) == LP_OK)
+        lp_findings_add(findings, LP_FINDING_PASS, "schema", "%s", path);
+    else lp_findings_fail(findings, "schema", &err);
+    return schema;
+}
+
+static void load_writers(const char *list, struct schemas *schemas, struct lp_findings *findings)
+{
+    char *paths = strdup(list), *save = NULL;
+    for (char *path = paths != NULL ? strtok_r(paths, ",", &save) : NULL; path != NULL;
+         path = strtok_r(NULL, ",", &save)) {
+        path += strspn(path, " \t");
+        for (size_t end = strlen(path); end > 0 && strchr(" \t", path[end - 1]) != NULL; end--) path[end - 1] = '\0';
+        if (schemas->writer_count == SCHEMAS_MAX) {
+            lp_findings_add(findings, LP_FINDING_FAIL, "schema", "input.schema.path names more than %d files",
+                            SCHEMAS_MAX);
+            break;
+        }
+        struct lp_avro_schema *schema = load_schema(path, findings);
+        if (schema != NULL) schemas->writers[schemas->writer_count++] = schema;
+    }
+    free(paths);
+}
+
+static void check_kafka(const struct lp_config *config, struct lp_findings *findings)
+{
+    struct lp_kafka_conf kafka = {0};
+    struct lp_error err;
+    if (lp_kafka_conf_from_config(config, &kafka, &err) == LP_OK)
+        lp_findings_add(findings, LP_FINDING_PASS, "kafka", "librdkafka %s takes all %u settings",
+                        lp_kafka_version_text(), config->passthrough_count);
+    else lp_findings_fail(findings, "kafka", &err);
+    lp_kafka_conf_done(&kafka);
+}
+
+static void check_output(const struct lp_config *config, struct lp_findings *findings)
+{
+    struct lp_encoder *encoder = NULL;
+    struct lp_error err;
+    enum lp_output_format format = config->output_format == LP_CONFIG_JSON ? LP_OUTPUT_JSON : LP_OUTPUT_AVRO;
+    if (lp_encoder_new(format, config->output_fields.items, config->output_fields.count, &encoder, &err) == LP_OK)
+        lp_findings_add(findings, LP_FINDING_PASS, "output", "%s to %s", format == LP_OUTPUT_JSON ? "JSON" : "Avro",
+                        config->output_topic);
+    else lp_findings_fail(findings, "output.fields", &err);
+    lp_encoder_free(encoder);
+    if (config->dead_letter_topic == NULL)
+        lp_findings_add(findings, LP_FINDING_WARN, "dead_letter.topic", "not set: a bad record stops the worker");
+}
+
+static struct lp_model *load_model(const struct lp_config *config, struct lp_findings *findings)
+{
+    if (config->model_uri == NULL) return NULL;
+    char path[LP_PATH_MAX_BYTES];
+    struct lp_model *model = NULL;
+    struct lp_error err;
+    const struct lp_model_options options = {.bundle_max_bytes = (uint64_t)config->model_max_bytes,
+                                             .require_golden = config->model_require_golden};
+    enum lp_code rc = lp_infer_setup(&err);
+    if (rc == LP_OK) rc = lp_source_uri_path(config->model_uri, NULL, path, &err);
+    if (rc == LP_OK) rc = lp_model_load(path, &options, &model, &err);
+    if (rc != LP_OK) {
+        lp_findings_fail(findings, "model.uri", &err);
+        return NULL;
+    }
+    char sha256[LP_SHA256_TEXT_BYTES];
+    lp_sha256_text(model->bundle->sha256, sha256);
+    if (config->model_sha256 != NULL && strcasecmp(sha256, config->model_sha256) != 0)
+        lp_findings_add(findings, LP_FINDING_FAIL, "model.sha256", "the file's is %s: another file, or an old key",
+                        sha256);
+    lp_check_model(model, findings);
+    return model;
+}
+
+static void check_path(const char *key, const char *path, struct lp_findings *findings)
+{
+    if (path == NULL) return;
+    if (access(path, R_OK) != 0)
+        lp_findings_add(findings, LP_FINDING_FAIL, key, "%s cannot be read: mount it, or correct the key", path);
+}
+
+static void check_event_time(const struct lp_config *config, const struct lp_avro_schema *writer,
+                             const struct lp_avro_schema *reader, struct lp_findings *findings)
+{
+    const struct lp_want want = {.path = config->input_event_time, .type = LP_WANT_TIME_MS, .width = 1};
+    struct lp_avro_plan *plan = NULL;
+    struct lp_error err;
+    if (config->input_event_time == NULL) return;
+    if (lp_avro_plan_new(writer, reader, &want, 1, &plan, &err) != LP_OK)
+        lp_findings_fail(findings, "input.event_time", &err);
+    lp_avro_plan_free(plan);
+}
+
+static void check_input(const struct lp_config *config, const struct lp_model *model, struct lp_findings *findings)
+{
+    struct schemas schemas = {0};
+    if (config->input_schema_path != NULL) load_writers(config->input_schema_path, &schemas, findings);
+    if (config->input_reader_schema_path != NULL)
+        schemas.reader = load_schema(config->input_reader_schema_path, findings);
+    for (uint32_t i = 0; i < schemas.writer_count; i++) {
+        check_event_time(config, schemas.writers[i], schemas.reader, findings);
+        if (model != NULL)
+            lp_check_features(model, schemas.writers[i], schemas.reader, config->input_schema_path, findings);
+    }
+    if (config->input_format == LP_CONFIG_CONFLUENT)
+        lp_findings_add(
+            findings, LP_FINDING_WARN, "schema",
+            "writers' schemas are in the registry: try `lepton check BUNDLE --schema FILE` with one of them");
+    free_schemas(&schemas);
+}
+
+void lp_check_config(const struct lp_config *config, struct lp_findings *findings)
+{
+    lp_findings_add(findings, LP_FINDING_PASS, "configuration", "%u input topics, %lld lanes, %lld MiB",
+                    config->input_topics.count, (long long)config->lanes,
+                    (long long)(config->memory_limit_bytes >> 20));
+    const struct lp_config_list *ignored = lp_config_ignored_environment(config);
+    for (uint32_t i = 0; i < ignored->count; i++)
+        lp_findings_add(findings, LP_FINDING_WARN, "environment", "%s means nothing to lepton", ignored->items[i]);
+    check_kafka(config, findings);
+    check_path("registry.ca.path", config->registry_ca_path, findings);
+    check_path("model.root.path", config->model_root_path, findings);
+    check_output(config, findings);
+    struct lp_model *model = load_model(config, findings);
+    check_input(config, model, findings);
+    lp_model_unref(model);
+}
