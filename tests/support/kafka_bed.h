@@ -8,6 +8,7 @@
 #include "kafka/sink.h"
 #include "kafka/source.h"
 
+#include <librdkafka/rdkafka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,9 +58,29 @@ static BED_UNUSED void bed_start(struct bed *bed, const char *assignor)
     bed->conf = (struct lp_kafka_conf){.settings = bed->settings, .setting_count = count, .commit_interval_ms = 200};
 }
 
+/* On an outside broker: an existing topic is taken as it is. */
+static BED_UNUSED void bed_topic_outside(struct bed *bed, const char *name, uint32_t partitions)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", bed->settings[0].value, text, sizeof text);
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    assert_non_null(client);
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, (int)partitions, 1, text, sizeof text);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_CreateTopics(client, &topic, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10000);
+    assert_non_null(event);
+    rd_kafka_event_destroy(event);
+    rd_kafka_NewTopic_destroy(topic);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(client);
+}
+
 static BED_UNUSED void bed_topic(struct bed *bed, const char *name, uint32_t partitions)
 {
-    if (bed->cluster != NULL) BED_OK(lp_embedded_create_topic(bed->cluster, name, partitions, &bed_err));
+    if (bed->cluster == NULL) bed_topic_outside(bed, name, partitions);
+    else BED_OK(lp_embedded_create_topic(bed->cluster, name, partitions, &bed_err));
 }
 
 static BED_UNUSED void bed_stop(struct bed *bed)

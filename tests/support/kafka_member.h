@@ -131,6 +131,7 @@ static void member_event(void *context, enum lp_source_event event, const char *
     struct member *member = context;
     member->events[event]++;
     snprintf(member->event_text, sizeof member->event_text, "%s", text);
+    if (getenv("LEPTON_TEST_VERBOSE") != NULL) print_message("%s: event %d: %s\n", member->name, (int)event, text);
 }
 
 static BED_UNUSED void member_join(struct member *member, struct bed *bed, const char *topic, const char *group,
