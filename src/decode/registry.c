@@ -23,10 +23,8 @@ static enum lp_code new_table(struct lp_registry *registry, struct lp_error *err
 
 static enum lp_code new_client(struct lp_registry *registry, struct lp_error *err)
 {
-    static const char *const headers[] = {
-        "Accept: application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json; q=0.9, "
-        "application/json; q=0.5",
-        "Content-Type: application/vnd.schemaregistry.v1+json", "Expect:"};
+    static const char *const headers[] = {"Accept: application/vnd.schemaregistry.v1+json, application/json; q=0.5",
+                                          "Content-Type: application/vnd.schemaregistry.v1+json", "Expect:"};
     registry->multi = curl_multi_init();
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
         struct curl_slist *longer = curl_slist_append(registry->headers, headers[i]);
