@@ -3,6 +3,7 @@
 #include "decode/path.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { CHECK_STEPS_MAX = 1 << 20 };
 
@@ -26,12 +27,27 @@ static struct lp_span joined_path(struct lp_avro_pool *pool, struct lp_span pare
     return lp_span_of(text, (size_t)bytes);
 }
 
+/* A path's bytes for sorting: what ends a part goes before everything else, so that paths with a first part in common
+ * are neighbours. */
+static int rank(char c) { return c == '\0' ? 0 : c == '.' ? 1 : c == '[' ? 2 : 3 + (unsigned char)c; }
+
+static int by_path(const void *a, const void *b)
+{
+    const char *x = (*(const struct lp_want *const *)a)->path, *y = (*(const struct lp_want *const *)b)->path;
+    while (*x != '\0' && *x == *y) {
+        x++;
+        y++;
+    }
+    return rank(*x) - rank(*y);
+}
+
+/* With the paths in order a name is new or it is the child added last; an index may be written in two ways ([02]). */
 static struct lp_avro_node *child_find(const struct lp_avro_node *node, const struct lp_path_step *step)
 {
-    for (struct lp_avro_node *child = node->child; child != NULL; child = child->next) {
-        if ((child->name.data == NULL) != step->is_index) continue;
-        if (step->is_index ? child->index == step->index : lp_span_equal(child->name, step->key)) return child;
-    }
+    struct lp_avro_node *last = node->last_child;
+    if (!step->is_index) return last != NULL && lp_span_equal(last->name, step->key) ? last : NULL;
+    for (struct lp_avro_node *child = node->child; child != NULL; child = child->next)
+        if (child->name.data == NULL && child->index == step->index) return child;
     return NULL;
 }
 
@@ -83,8 +99,12 @@ enum lp_code lp_avro_tree_build(struct lp_avro_pool *pool, const struct lp_want 
     tree.next_want = lp_avro_pool_take(pool, (size_t)want_count + 1, sizeof *tree.next_want);
     if (tree.root == NULL || tree.next_want == NULL) return lp_fail_memory(err, want_count);
     tree.root->first_want = LP_AVRO_NO_WANT;
+    const struct lp_want **sorted = lp_avro_pool_take(pool, (size_t)want_count + 1, sizeof *sorted);
+    if (sorted == NULL) return lp_fail_memory(err, want_count);
+    for (uint32_t i = 0; i < want_count; i++) sorted[i] = &wants[i];
+    qsort(sorted, want_count, sizeof *sorted, by_path);
     struct lp_path path;
-    for (uint32_t i = 0; i < want_count; i++) LP_TRY(tree_add(&tree, pool, i, &path, err));
+    for (uint32_t i = 0; i < want_count; i++) LP_TRY(tree_add(&tree, pool, (uint32_t)(sorted[i] - wants), &path, err));
     *ret_tree = tree;
     return LP_OK;
 }

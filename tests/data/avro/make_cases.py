@@ -258,6 +258,8 @@ def structures():
     good("named type used twice", rec(("p", inner), ("q", "Inner")),
          {"p": datum["in"], "q": {"x": 9.0, "y": 8.0, "z": ""}}, "q.x", "p.y", "q.z:text")
     good("array elements", rec(("a", arr("long")), ("b", "int")), {"a": [10, 20, 30], "b": 1}, "a[0]", "a[2]", "a[3]", "b")
+    good("paths that sort apart", rec(("a", rec(("x", "int"), ("y", "int"), name="A")), ("a_x", "int"), ("aZ", "int"), ("b", arr("int"))),
+         {"a": {"x": 1, "y": 2}, "a_x": 3, "aZ": 4, "b": [5, 6, 7]}, "a.x", "a_x", "b[2]", "aZ", "a.y", "b[02]", "b[0]")
     good("array of records", rec(("a", arr(inner)), ("b", "int")),
          {"a": [datum["in"], {"x": 7.0, "y": 6.0, "z": "two"}], "b": 1}, "a[1].z:text", "a[0].x", "a[1].y", "a[5].x", "b")
     good("array of arrays", rec(("a", arr(arr("int")))), {"a": [[1, 2], [], [3, 4, 5]]}, "a[2][1]", "a[1][0]", "a[0][0]")
