@@ -147,6 +147,23 @@ static void refuses_inline_arrays_above_a_thousand(void **state)
     expect_parse(LP_E_LIMIT, "`vocabulary` has 1001 entries: above 1000 they must be a tensor");
 }
 
+static void refuses_too_many_features_and_ops(void **state)
+{
+    (void)state;
+    START("{\"format\":1,\"name\":\"m\",\"version\":\"1\",\"task\":\"regression\",\"features\":[{}");
+    for (size_t i = 0; i < LP_BUNDLE_FEATURES_MAX; i++) APPEND(",{}");
+    APPEND("],\"graph\":[],\"output\":{\"link\":\"identity\"}}");
+    set_bundle("", "", 0);
+    expect_parse(LP_E_LIMIT, "16385 features, at most 16384");
+    START("{\"format\":1,\"name\":\"m\",\"version\":\"1\",\"task\":\"regression\",\"features\":[{\"name\":\"x\","
+          "\"from\":\"x\","
+          "\"kind\":\"number\",\"missing\":{\"policy\":\"reject\"}}],\"graph\":[{}");
+    for (size_t i = 0; i < LP_BUNDLE_OPS_MAX; i++) APPEND(",{}");
+    APPEND("],\"output\":{\"link\":\"identity\"}}");
+    set_bundle("", "", 0);
+    expect_parse(LP_E_LIMIT, "4097 ops, at most 4096");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +172,7 @@ int main(void)
         cmocka_unit_test(refuses_a_vocabulary_repeated_by_thousands_of_features),
         cmocka_unit_test(refuses_a_weight_repeated_by_thousands_of_ops),
         cmocka_unit_test(refuses_inline_arrays_above_a_thousand),
+        cmocka_unit_test(refuses_too_many_features_and_ops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,11 @@ static const char tensors[] = "\"w1\":{\"dtype\":\"F32\",\"shape\":[9,2],\"data_
                               "\"cuts\":{\"dtype\":\"I32\",\"shape\":[3],\"data_offsets\":[104,116]},"
                               "\"words\":{\"dtype\":\"U8\",\"shape\":[6],\"data_offsets\":[116,122]}";
 
+#define GOLDEN_ROWS "[{\"record\":{\"c\":\"red\",\"v\":[1,2.5]},\"margin\":[0.5],\"score\":[0.62]}]"
+#define TENSOR_ROWS(records, margins, scores)                                                           \
+    "{\"records\":{\"tensor\":\"" records "\",\"offsets\":\"cuts\"},\"margins\":{\"tensor\":\"" margins \
+    "\"},\"scores\":"                                                                                   \
+    "{\"tensor\":\"" scores "\"}}"
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static struct test_file file;
@@ -315,6 +320,67 @@ static void reads_arrays_from_tensors(void **state)
     lp_bundle_free(bundle);
 }
 
+static void refuses_tensors_of_the_wrong_type(void **state)
+{
+    (void)state;
+    static const struct edit edits[] = {
+        {"[0,1.5]", "{\"tensor\":\"b1\"}", LP_E_INVALID, "tensor `b1` must be F64 of rank 1"},
+        {"[0,1.5]", "{\"tensor\":\"none\"}", LP_E_INVALID, "names the tensor `none`"},
+        {"[0,1.5]", "{\"tensors\":\"numbers\"}", LP_E_INVALID, "unknown member `tensors`"},
+        {"[0,1.5]", "7", LP_E_INVALID, "`edges` is not an array"},
+        {"[\"red\",\"blue\"]", "{\"tensor\":\"cuts\",\"offsets\":\"cuts\"}", LP_E_INVALID, "`cuts` must be U8"},
+        {"[\"red\",\"blue\"]", "{\"tensor\":\"words\",\"offsets\":\"words\"}", LP_E_INVALID,
+         "`words` must be I32 or I64"},
+        {"[\"red\",\"blue\"]", "{\"tensor\":\"words\"}", LP_E_INVALID, "`offsets` is missing"},
+        {GOLDEN_ROWS, TENSOR_ROWS("words", "numbers", "numbers"), LP_E_MISMATCH, "`numbers` must be F64 [2, 1]"},
+        {GOLDEN_ROWS, TENSOR_ROWS("words", "w2", "numbers"), LP_E_MISMATCH, "`w2` must be F64 [2, 1]"},
+        {GOLDEN_ROWS, TENSOR_ROWS("b1", "numbers", "numbers"), LP_E_INVALID, "`b1` must be U8"},
+        {GOLDEN_ROWS, "[]", LP_E_INVALID, "golden: no rows"},
+    };
+    CHECK_EDITS(edits);
+}
+
+static void a_task_takes_the_links_that_fit_it(void **state)
+{
+    (void)state;
+#define OUTPUT "\"output\":{\"link\":\"sigmoid\",\"threshold\":0.3,"
+    static char unlabelled[8192], text[8192], edited[8192];
+    static const struct {
+        const char *task, *output;
+        enum lp_code code;
+        const char *fragment;
+    } cases[] = {
+        {"\"task\":\"regression\"", "\"output\":{\"link\":\"identity\",", LP_OK, ""},
+        {"\"task\":\"regression\"", "\"output\":{\"link\":\"sigmoid\",", LP_OK, ""},
+        {"\"task\":\"regression\"", "\"output\":{\"link\":\"softmax\",", LP_E_MISMATCH, "does not fit"},
+        {"\"task\":\"ranking\"", "\"output\":{\"link\":\"identity\",", LP_OK, ""},
+        {"\"task\":\"ranking\"", "\"output\":{\"link\":\"softmax\",", LP_E_MISMATCH, "does not fit"},
+        {"\"task\":\"multiclass\"", "\"output\":{\"link\":\"identity\",", LP_E_MISMATCH, "with 1 outputs"},
+        {"\"labels\":[\"a\",\"b\"],\"task\":\"ranking\"", "\"output\":{\"link\":\"identity\",", LP_E_INVALID,
+         "task ranking has no labels"},
+    };
+    test_replace(manifest, "\"labels\":[\"no\",\"yes\"],", "", unlabelled, sizeof unlabelled);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct lp_error err;
+        test_replace(unlabelled, "\"task\":\"binary\"", cases[i].task, text, sizeof text);
+        test_replace(text, OUTPUT, cases[i].output, edited, sizeof edited);
+        build(edited, "abcdef", good_cuts);
+        test_expect(test_parse(&file, &err), &err, cases[i].code, cases[i].fragment);
+    }
+}
+
+static void a_bundle_may_have_no_golden_rows(void **state)
+{
+    (void)state;
+    static char text[8192];
+    test_replace(manifest, ",\"golden\":{\"source\":\"numpy 2\",\"rtol\":0.001,\"atol\":0.01,\"rows\":" GOLDEN_ROWS "}",
+                 "", text, sizeof text);
+    struct lp_bundle *bundle = parse_good(text);
+    assert_string_equal(bundle->golden_source, "none");
+    assert_int_equal(bundle->golden_count, 0);
+    lp_bundle_free(bundle);
+}
+
 static void refuses_bad_text_tensors(void **state)
 {
     (void)state;
@@ -365,6 +431,9 @@ int main(void)
         cmocka_unit_test(refuses_bad_features),
         cmocka_unit_test(refuses_bad_graphs_and_outputs),
         cmocka_unit_test(reads_arrays_from_tensors),
+        cmocka_unit_test(refuses_tensors_of_the_wrong_type),
+        cmocka_unit_test(a_task_takes_the_links_that_fit_it),
+        cmocka_unit_test(a_bundle_may_have_no_golden_rows),
         cmocka_unit_test(refuses_bad_text_tensors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
