@@ -117,7 +117,7 @@ static enum lp_code configure(struct demo *demo, struct lp_error *err)
              "group.id=lepton-demo\noutput.topic=%s\noutput.format=json\n"
              "output.fields=version,scores,label,event_time,partition,offset\ndead_letter.topic=%s\n"
              "control.topic=%s\nstatus.topic=%s\nmodel.uri=file://%s/flights-1.safetensors\nmodel.root.path=%s\n"
-             "lanes=1\ndrift.topic=%s\ndrift.window_s=604800\ndrift.lateness_s=3600\ndrift.min_rows=500\n"
+             "lanes=1\ndrift.topic=%s\ndrift.window_s=2419200\ndrift.lateness_s=3600\ndrift.min_rows=500\n"
              "status.interval_ms=2000\nreplica.id=demo\nhttp.listen=%s\nlog.level=error\n",
              lp_embedded_bootstrap(demo->broker), FLIGHTS, demo->folder, PREDICTIONS, DEAD, CONTROL, STATUS,
              demo->folder, demo->folder, DRIFT, demo->options->http_listen);
@@ -322,7 +322,7 @@ static enum lp_code summarize(struct demo *demo, const struct lp_moment *m, stru
            (unsigned long long)audit.dead_letters, (unsigned long long)stream.bad,
            (long long)(stream.acknowledged - accounted), (unsigned long long)audit.duplicates,
            (unsigned long long)audit.out_of_order);
-    if (demo->alarmed) printf("drift alarm in the week to %s, %.1f s after the start\n", alarm, demo->alarm_s);
+    if (demo->alarmed) printf("drift alarm for the four weeks to %s, %.1f s after the start\n", alarm, demo->alarm_s);
     if (demo->live_s > 0)
         printf(
             "version 2 deployed on %s: serving %.0f ms later; the lane paused %.2f ms; %llu of %d partitions changed "
