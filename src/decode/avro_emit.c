@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { LIST_MAX_BYTES = 64 * 1024 * 1024 };
+enum { LIST_MAX_BYTES = 16 * 1024 * 1024 }; /* of each of a plan's lists */
 
 void *lp_avro_list_add(struct lp_avro_list *list, uint32_t count, size_t size)
 {

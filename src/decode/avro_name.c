@@ -50,27 +50,43 @@ static bool parts_valid(struct lp_span full)
     return true;
 }
 
-enum lp_code lp_avro_name_full(struct lp_avro_pool *pool, struct lp_span name, struct lp_span space,
+enum lp_code lp_avro_name_full(struct lp_span name, struct lp_span space, char ret_text[LP_AVRO_NAME_MAX_BYTES + 1],
                                struct lp_span *ret_full, struct lp_error *err)
 {
     bool dotted = name.size > 0 && memchr(name.data, '.', name.size) != NULL;
     if (dotted && name.data[0] == '.') name = lp_span_of(name.data + 1, name.size - 1); /* the null namespace */
     if (dotted) space = lp_span_of(NULL, 0);
-    size_t bytes = name.size + (space.size > 0 ? space.size + 1 : 0);
-    if (name.size > LP_AVRO_NAME_MAX_BYTES || bytes > LP_AVRO_NAME_MAX_BYTES)
-        return lp_fail(err, LP_E_LIMIT, LP_FATAL, "avro schema: a name of %zu bytes, at most %d", bytes,
+    size_t all = name.size + (space.size > 0 ? space.size + 1 : 0);
+    if (name.size > LP_AVRO_NAME_MAX_BYTES || all > LP_AVRO_NAME_MAX_BYTES)
+        return lp_fail(err, LP_E_LIMIT, LP_FATAL, "avro schema: a name of %zu bytes, at most %d", all,
                        LP_AVRO_NAME_MAX_BYTES);
-    unsigned char *text = lp_avro_pool_take(pool, bytes + 1, 1);
-    if (text == NULL) return lp_fail_memory(err, bytes);
+    size_t bytes = 0;
     if (space.size > 0) {
-        memcpy(text, space.data, space.size);
-        text[space.size] = '.';
+        memcpy(ret_text, space.data, space.size);
+        ret_text[space.size] = '.';
+        bytes = space.size + 1;
     }
-    if (name.size > 0) memcpy(text + bytes - name.size, name.data, name.size);
-    *ret_full = lp_span_of(text, bytes);
-    if (parts_valid(*ret_full)) return LP_OK;
-    return lp_fail(err, LP_E_INVALID, LP_FATAL, "avro schema: %.200s: not a name: letters, digits and _ between dots",
-                   (const char *)text);
+    if (name.size > 0) memcpy(ret_text + bytes, name.data, name.size);
+    bytes += name.size;
+    ret_text[bytes] = '\0';
+    if (!parts_valid(lp_span_of(ret_text, bytes)))
+        return lp_fail(err, LP_E_INVALID, LP_FATAL,
+                       "avro schema: %.200s: not a name: letters, digits and _ between dots", ret_text);
+    *ret_full = lp_span_of(ret_text, bytes);
+    return LP_OK;
+}
+
+enum lp_code lp_avro_name_keep(struct lp_avro_pool *pool, struct lp_span name, struct lp_span space,
+                               struct lp_span *ret_full, struct lp_error *err)
+{
+    char text[LP_AVRO_NAME_MAX_BYTES + 1];
+    struct lp_span full;
+    LP_TRY(lp_avro_name_full(name, space, text, &full, err));
+    char *kept = lp_avro_pool_take(pool, full.size + 1, 1);
+    if (kept == NULL) return lp_fail_memory(err, full.size);
+    memcpy(kept, text, full.size);
+    *ret_full = lp_span_of(kept, full.size);
+    return LP_OK;
 }
 
 enum lp_avro_kind lp_avro_name_primitive(struct lp_span name)

@@ -18,8 +18,17 @@ struct lp_span lp_avro_name_space(struct lp_span full);
 /** Everything after the last dot. */
 struct lp_span lp_avro_name_plain(struct lp_span full);
 
-/** The full name of `name` in namespace `space` (a dot in `name` overrides it), in `pool`; LP_E_INVALID, _LIMIT. */
-LP_MUST_USE enum lp_code lp_avro_name_full(struct lp_avro_pool *pool, struct lp_span name, struct lp_span space,
+/**
+ * The full name of `name` in namespace `space`; a dot in `name` overrides the space.
+ *
+ * @param ret_text storage of the name, with a NUL; *ret_full points into it
+ * @return LP_E_INVALID for what is no name, LP_E_LIMIT past LP_AVRO_NAME_MAX_BYTES
+ */
+LP_MUST_USE enum lp_code lp_avro_name_full(struct lp_span name, struct lp_span space,
+                                           char ret_text[LP_AVRO_NAME_MAX_BYTES + 1], struct lp_span *ret_full,
+                                           struct lp_error *err);
+/** As lp_avro_name_full, kept in `pool`. */
+LP_MUST_USE enum lp_code lp_avro_name_keep(struct lp_avro_pool *pool, struct lp_span name, struct lp_span space,
                                            struct lp_span *ret_full, struct lp_error *err);
 
 /** The primitive of that name, or LP_AVRO_PRIMITIVES. */

@@ -80,8 +80,9 @@ static const struct lp_avro_type *named_get(const struct lp_avro_schema *schema,
 static enum lp_code parse_reference(struct parser *parser, struct lp_span name, const struct lp_avro_type **ret_type,
                                     struct lp_error *err)
 {
+    char text[LP_AVRO_NAME_MAX_BYTES + 1];
     struct lp_span full;
-    LP_TRY(lp_avro_name_full(&parser->schema->pool, name, parser->space, &full, err));
+    LP_TRY(lp_avro_name_full(name, parser->space, text, &full, err));
     const struct lp_avro_type *type = named_get(parser->schema, full);
     if (type == NULL) type = named_get(parser->schema, name);
     if (type == NULL) return invalid(err, full, "unknown type: define it before its use");
@@ -100,7 +101,7 @@ static enum lp_code parse_aliases(struct parser *parser, struct lp_avro_type *ty
     for (size_t i = 0; i < json_array_size(aliases); i++) {
         struct lp_span name = lp_avro_string(json_array_get(aliases, i));
         if (name.data == NULL) return invalid(err, type->full, "aliases: not a string");
-        LP_TRY(lp_avro_name_full(&parser->schema->pool, name, space, &type->aliases[i], err));
+        LP_TRY(lp_avro_name_keep(&parser->schema->pool, name, space, &type->aliases[i], err));
         type->alias_count++;
     }
     return LP_OK;
@@ -116,7 +117,7 @@ static enum lp_code parse_name(struct parser *parser, struct lp_avro_type *type,
     if (attribute != NULL && !json_is_string(attribute) && !json_is_null(attribute))
         return invalid(err, name, "namespace: not a string");
     struct lp_span space = json_is_string(attribute) ? lp_avro_string(attribute) : parser->space;
-    LP_TRY(lp_avro_name_full(&parser->schema->pool, name, space, &type->full, err));
+    LP_TRY(lp_avro_name_keep(&parser->schema->pool, name, space, &type->full, err));
     type->plain = lp_avro_name_plain(type->full);
     if (lp_avro_name_primitive(type->full) != LP_AVRO_PRIMITIVES)
         return invalid(err, type->full, "named as a primitive type");

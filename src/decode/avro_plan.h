@@ -131,7 +131,7 @@ struct lp_avro_plan {
     struct lp_avro_list chars;   /* char */
 };
 
-/** Room for `count` more of `size` bytes; they are counted and left unset. NULL: out of memory or above LP_AVRO_LIST.
+/** Room for `count` more of `size` bytes; they are counted and left unset. NULL: out of memory or past 16 MiB.
  */
 void *lp_avro_list_add(struct lp_avro_list *list, uint32_t count, size_t size);
 

@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 enum {
-    LP_AVRO_NAME_MAX_BYTES = 1024,          /* a full name */
-    LP_AVRO_FIXED_MAX_BYTES = 1 << 30,      /* a fixed's size */
-    LP_AVRO_WEIGHT_MAX = 1 << 20,           /* where lp_avro_type.weight saturates */
-    LP_AVRO_POOL_MAX_BYTES = 256 * 1000000, /* memory of one schema */
+    LP_AVRO_NAME_MAX_BYTES = 1024,             /* a full name */
+    LP_AVRO_FIXED_MAX_BYTES = 1 << 30,         /* a fixed's size */
+    LP_AVRO_WEIGHT_MAX = 1 << 20,              /* where lp_avro_type.weight saturates */
+    LP_AVRO_POOL_MAX_BYTES = 64 * 1024 * 1024, /* memory of one schema */
 };
 
 enum lp_avro_kind {
