@@ -66,6 +66,11 @@ class Deployments(KafkaCase):
         outside = os.path.join(os.path.dirname(self.folder), "lepton-outside-%d.safetensors" % os.getpid())
         shutil.copy(good.path, outside)
         self.addCleanup(os.unlink, outside)
+        def wants_another_field(generation):
+            def edit(features):
+                features[0]["from"] = "no_such_field"
+            self.control.deploy(generation, self.model("other", seed=3, edit=edit).path)
+
         def claim_10gb(generation):
             # A hash of ten gigabytes of holes takes as long as it takes: any will do, size is looked at first.
             path = self.model("sparse", seed=3, damage="sparse_10gb").path
@@ -75,7 +80,7 @@ class Deployments(KafkaCase):
         self.refuse(11, "(?i)trunc|short|end|beyond|size|bytes", of_truncated)
         self.refuse(12, "(?i)shape|width|\\[|x", damaged("shape"))
         self.refuse(13, "(?i)nan|finite", damaged("nan"))
-        self.refuse(14, "no_such_field", damaged("missing_feature"))
+        self.refuse(14, "no_such_field", wants_another_field)
         self.refuse(15, "(?i)golden", damaged("golden"))
         self.refuse(16, "(?i)outside", lambda g: self.control.deploy(g, outside))
         self.refuse(17, "(?i)bytes|large|max", claim_10gb)

@@ -1,5 +1,6 @@
 """What goes in and what comes out: JSON, bare and single-object Avro, schemas that change, a registry that fails, headers,
 keys, timestamps and tombstones."""
+# versions: first
 # sanitized
 
 import json
@@ -28,8 +29,8 @@ class Formats(KafkaCase):
         self.records = Records(self.first.manifest, COUNT)
         return self.worker({**self.settings, "model.uri": self.first.uri, **more})
 
-    def schema_file(self, value):
-        path = os.path.join(self.folder, self.prefix + "schema.avsc")
+    def schema_file(self, name, value):
+        path = os.path.join(self.folder, name + ".avsc")
         with open(path, "w", encoding="utf-8") as file:
             json.dump(value, file)
         return path
@@ -86,17 +87,16 @@ class Formats(KafkaCase):
         self.assertEqual(letters[0]["lepton.error.field"], "f3")
 
     def test_bare_avro_with_a_schema_file(self):
-        worker = self.start(**{"input.format": "avro", "input.schema.path": self.schema_file(schema())})
+        worker = self.start(**{"input.format": "avro", "input.schema.path": self.schema_file("bare", schema())})
         self.send(self.records.encode(b""))
         self.finish(worker)
         _, columns = self.predictions()
         self.check_against_numpy(columns)
 
     def test_single_object_encoding_finds_the_schema_by_its_fingerprint(self):
-        other = self.schema_file(schema(3))
-        os.rename(other, other + ".other")
-        path = self.schema_file(schema())
-        worker = self.start(**{"input.format": "single_object", "input.schema.path": "%s.other,%s" % (other, path)})
+        other = self.schema_file("other", schema(number="double"))
+        path = self.schema_file("this", schema())
+        worker = self.start(**{"input.format": "single_object", "input.schema.path": "%s,%s" % (other, path)})
         canonical = fastavro.schema.to_parsing_canonical_form(schema())
         fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
         self.send(self.records.encode(b"\xc3\x01" + fingerprint))
@@ -150,7 +150,6 @@ class Carried(KafkaCase):
 
     def test_tombstones_are_forwarded_skipped_or_dead_letters(self):
         for policy, forwarded, dead in (("forward", 1, 0), ("skip", 0, 0), ("dead_letter", 0, 1)):
-            self.setUp()
             settings = self.topics(1)
             model = self.model()
             records = Records(model.manifest, 2)
@@ -241,7 +240,6 @@ class RegistryTrouble(KafkaCase):
     def test_basic_and_bearer_authentication(self):
         for more, header in (({"registry.user": "ann", "registry.password": "secret"}, "Basic YW5uOnNlY3JldA=="),
                              ({"registry.token": "abc"}, "Bearer abc")):
-            self.setUp()
             settings = self.topics(4)
             model = self.model()
             framing = self.input_framing()
@@ -306,7 +304,7 @@ class Evolution(KafkaCase):
         note("three writer schemas in one topic of %d records, all within 1e-5 of numpy", len(encoded))
 
     def test_any_two_subsets_of_the_prediction_schema_are_backward_compatible(self):
-        subject = self.prefix + "subsets"
+        subject = "subsets-of-predictions"
         for fields in ("scores", "slot,version,scores,label,event_time,partition,offset", "scores,items,missing_count"):
             settings = self.topics(1)
             model = self.model()
@@ -320,7 +318,6 @@ class Evolution(KafkaCase):
             self.assertEqual(",".join(f["name"] for f in written["fields"]), fields)
             self.assertEqual(len(decode_avro(written, value)["scores"]), 1)
             worker.stop()
-            self.setUp()
 
 
 if __name__ == "__main__":

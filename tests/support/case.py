@@ -41,7 +41,6 @@ class KafkaCase(unittest.TestCase):
         cls.registry.stop()
 
     def setUp(self):
-        self.prefix = "t%d-" % next(self._serial)
         self._workers = []
 
     def tearDown(self):
@@ -50,7 +49,8 @@ class KafkaCase(unittest.TestCase):
                 worker.child.kill()
 
     def topics(self, partitions=4):
-        """Input, predictions, dead letters, control and status topics; returns the settings that name them."""
+        """New input, predictions, dead letters, control and status topics; returns the settings that name them."""
+        self.prefix = "t%d-" % next(self._serial)
         names = {key: self.prefix + key for key in ("input", "predictions", "dead", "control", "status", "drift")}
         for key in ("input", "predictions"):
             self.broker.create_topic(names[key], partitions)

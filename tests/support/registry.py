@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import re
+import socket
 import threading
 import time
 import urllib.error
@@ -101,6 +102,7 @@ class FakeRegistry(Client):
         self.port = free_port()
         self.url = "http://127.0.0.1:%d" % self.port
         self._lock = threading.Lock()
+        self._connections = set()
         self._server = None
         self.start()
 
@@ -109,6 +111,14 @@ class FakeRegistry(Client):
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                registry._connections.add(self.connection)
+
+            def finish(self):
+                registry._connections.discard(self.connection)
+                super().finish()
 
             def do_GET(self):
                 registry.answer(self)
@@ -123,9 +133,14 @@ class FakeRegistry(Client):
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self):
-        """Refuse connections; what was registered is kept for start()."""
+        """Refuse connections and drop those that are open; what was registered is kept for start()."""
         self._server.shutdown()
         self._server.server_close()
+        for connection in list(self._connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def add(self, schema_id, schema):
         """Put a schema under an id of the test's choice."""
@@ -145,6 +160,7 @@ class FakeRegistry(Client):
             return schema_id
 
     def answer(self, request):
+        """Handle one request of the HTTP server."""
         length = int(request.headers.get("Content-Length") or 0)
         body = request.rfile.read(length)
         self.requests.append((request.command, request.path))
