@@ -74,6 +74,14 @@ static const unsigned char *read_time(struct lp_json_pass *s, const unsigned cha
     return next;
 }
 
+static inline const unsigned char *read_item(struct lp_json_pass *s, const unsigned char *p, double *ret_value)
+{
+    const unsigned char *next = lp_json_number_quick(p, s->end, ret_value);
+    if (__builtin_expect(next != NULL, 1)) return next;
+    if (*p == 'n') return lp_json_literal(p, s->end, "null", 4, &s->fault); /* NaN is there already */
+    return read_numeric(s, p, ret_value, "an array's item that is neither a number nor null");
+}
+
 static const unsigned char *read_vector(struct lp_json_pass *s, const unsigned char *p, double *ret_values,
                                         uint32_t width)
 {
@@ -84,11 +92,7 @@ static const unsigned char *read_vector(struct lp_json_pass *s, const unsigned c
     if (*p == ']') return lp_json_pass_fail(s, p, "an array with fewer values than wanted");
     for (;; count++) {
         if (count == width) return lp_json_pass_fail(s, p, "an array with more values than wanted");
-        if (*p == 'n') {
-            p = lp_json_literal(p, s->end, "null", 4, &s->fault); /* NaN is there already */
-        } else {
-            p = read_numeric(s, p, &ret_values[count], "an array's item that is neither a number nor null");
-        }
+        p = read_item(s, p, &ret_values[count]);
         if (p == NULL) return NULL;
         p = lp_json_blanks(p);
         if (*p != ',') break;

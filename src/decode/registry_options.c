@@ -85,12 +85,16 @@ static enum lp_code take_urls(struct lp_registry *registry, const char *list, st
 enum lp_code lp_registry_take_options(struct lp_registry *registry, const struct lp_registry_options *o,
                                       struct lp_error *err)
 {
-    if (!keep(o->user, &registry->user) || !keep(o->password, &registry->password) ||
-        !keep(o->token, &registry->token) || !keep(o->ca_path, &registry->ca_path))
-        return lp_fail(err, LP_E_INVALID, LP_FATAL,
-                       "registry: a user, password, token or CA path with control characters or longer than %d bytes: "
-                       "correct it",
-                       LP_REGISTRY_TEXT_MAX);
+    const char *const texts[] = {o->user, o->password, o->token, o->ca_path};
+    char **const kept[] = {&registry->user, &registry->password, &registry->token, &registry->ca_path};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (texts[i] != NULL && !is_clean(texts[i]))
+            return lp_fail(err, LP_E_INVALID, LP_FATAL,
+                           "registry: a user, password, token or CA path with control characters or longer than %d "
+                           "bytes: correct it",
+                           LP_REGISTRY_TEXT_MAX);
+        if (!keep(texts[i], kept[i])) return lp_fail_memory(err, strlen(texts[i]));
+    }
     LP_TRY(take_urls(registry, o->url, err));
     if (registry->user != NULL && registry->password == NULL) registry->password = strdup("");
     if (registry->user != NULL && registry->password == NULL) return lp_fail_memory(err, 1);

@@ -2,6 +2,7 @@
 #include "json_support.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 
 static void expect_text(uint32_t slot, const char *expected)
@@ -525,6 +526,44 @@ static void thousands_of_wants_find_their_fields(void **state)
     free(many);
 }
 
+enum { SHARED_TURNS = 20000 };
+
+struct sharer {
+    const struct lp_json_plan *plan;
+    const char *json;
+    bool failed;
+};
+
+static void *share(void *context)
+{
+    struct sharer *sharer = context;
+    double own[3];
+    struct lp_record mine = {.numbers = own};
+    struct lp_error error;
+    for (int i = 0; i < SHARED_TURNS; i++) {
+        enum lp_code code = lp_json_plan_run(sharer->plan, lp_span_text(sharer->json), &mine, &error);
+        sharer->failed |= code != LP_OK || own[0] != 1 || own[1] != 2 || own[2] != 3;
+    }
+    return NULL;
+}
+
+/* The plan learns the order of keys; two threads that teach it opposite orders get the right values all the same. */
+static void threads_may_share_a_plan(void **state)
+{
+    (void)state;
+    struct lp_want wants[] = {{.path = "a", .type = LP_WANT_NUMBER},
+                              {.path = "b", .type = LP_WANT_NUMBER},
+                              {.path = "c", .type = LP_WANT_NUMBER}};
+    struct lp_json_plan *plan = new_plan(wants, 3);
+    struct sharer sharers[] = {{.plan = plan, .json = "{\"a\":1,\"b\":2,\"c\":3,\"d\":4}"},
+                               {.plan = plan, .json = "{\"c\":3,\"d\":4,\"b\":2,\"a\":1}"}};
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&threads[i], NULL, share, &sharers[i]), 0);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    assert_false(sharers[0].failed || sharers[1].failed);
+    lp_json_plan_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -545,6 +584,7 @@ int main(void)
         cmocka_unit_test(faults_name_the_place),
         cmocka_unit_test(plans_refuse_bad_wants),
         cmocka_unit_test(thousands_of_wants_find_their_fields),
+        cmocka_unit_test(threads_may_share_a_plan),
     };
     int failed = cmocka_run_group_tests_name("json_record", tests, NULL, NULL);
     free(copy);
