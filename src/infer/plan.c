@@ -49,7 +49,7 @@ static enum lp_code bind_step(struct lp_plan *plan, struct lp_plan_step *step, s
     step->out_width = op->out_width;
     step->alpha = (float)act->alpha;
     if (op->kind == LP_OP_DENSE) {
-        step->dense = lp_dense_select(cpu, op->in_width, op->out_width);
+        step->dense = lp_dense_select(cpu);
         step->layer = (struct lp_dense_layer){.in_width = op->in_width, .out_width = op->out_width};
         step->layer.relu = act->activation == LP_ACTIVATION_RELU;
     }

@@ -1,6 +1,6 @@
 /*
  * Activations against the C library's double functions, in units in the last place of the exact value. By default every
- * 1021st bit pattern of float; `kernels_activation --all` takes all 2^32 (minutes a kernel).
+ * 1021st bit pattern of float; `kernels_activation --stride 1` takes all 2^32 (minutes a function).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -217,7 +217,8 @@ static void selection_falls_through_to_the_scalar_kernel(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--all") == 0) stride = 1;
+    if (argc > 2 && strcmp(argv[1], "--stride") == 0) stride = (uint32_t)strtoul(argv[2], NULL, 10);
+    if (stride == 0) stride = 1;
     kernel_count = lp_activation_kernels(lp_cpu_get(), kernels, KERNELS_MAX);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_are_the_functions_own),

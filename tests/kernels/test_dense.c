@@ -197,7 +197,7 @@ static void the_level_decides_what_is_on_the_list(void **state)
     assert_string_equal(kernels[kernel_count - 1]->name, "scalar");
     const char *best = kernels[0]->name, *level = lp_cpu_level();
     assert_string_equal(best, strcmp(level, "baseline") == 0 ? "openblas" : level);
-    assert_ptr_equal(lp_dense_select(lp_cpu_get(), 10, 64), kernels[0]);
+    assert_ptr_equal(lp_dense_select(lp_cpu_get()), kernels[0]);
 }
 
 int main(void)

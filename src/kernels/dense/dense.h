@@ -42,7 +42,7 @@ struct lp_dense_kernel {
 /** Kernels this CPU can run, best first, the scalar one last; for selection, tests and benches. */
 uint32_t lp_dense_kernels(const struct lp_cpu *cpu, const struct lp_dense_kernel **ret_kernels, uint32_t kernels_max);
 
-/** The kernel for a layer of this shape on this CPU; the rule is in select.c. Never NULL. */
-const struct lp_dense_kernel *lp_dense_select(const struct lp_cpu *cpu, uint32_t in_width, uint32_t out_width);
+/** The kernel for layers on this CPU; the rule and its reasons are in select.c. Never NULL. */
+const struct lp_dense_kernel *lp_dense_select(const struct lp_cpu *cpu);
 
 #endif
