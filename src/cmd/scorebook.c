@@ -180,7 +180,9 @@ enum lp_code lp_scorebook_reject(struct lp_scorebook *book, const char *stage, c
         struct lp_error first = *why;
         LP_TRY(lp_scorebook_flush(book, err));
         unsigned long long number = book->records + 1;
-        return lp_fail_field(err, first.code, LP_FATAL, first.field, "record %llu: %s: %s", number, stage, first.text);
+        bool named = first.field[0] == '\0' || strstr(first.text, first.field) != NULL;
+        return lp_fail_field(err, first.code, LP_FATAL, first.field, "record %llu: %s: %s%s%s", number, stage,
+                             named ? "" : first.field, named ? "" : ": ", first.text);
     }
     size_t text = book->texts.size;
     print_error(book, stage, why, &book->texts);
