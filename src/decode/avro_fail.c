@@ -78,19 +78,28 @@ static const char *why_text(const struct lp_avro_run *run)
     return texts[run->why];
 }
 
+const unsigned char *lp_avro_bad(struct lp_avro_run *run, enum lp_avro_why why, const unsigned char *at,
+                                 uint32_t element)
+{
+    run->why = why;
+    run->bad_at = at;
+    run->element = element;
+    return NULL;
+}
+
 enum lp_code lp_avro_run_fail(const struct lp_avro_run *run, const struct lp_avro_op *op, struct lp_error *err)
 {
     struct field_text field = {.used = 0};
     for (uint32_t i = 0; i < run->call_count; i++) put_place(&field, run->plan, run->returns[i]->place);
     put_place(&field, run->plan, place_of(run, op));
-    const char *name = field.text;
+    const char *name = field.text, *shown = field.used > 0 ? name : "the record";
     size_t offset = (size_t)(run->bad_at - run->body);
     enum lp_code code = run->why >= LP_AVRO_BAD_ITEMS ? LP_E_LIMIT : LP_E_INVALID;
     if (run->why == LP_AVRO_BAD_WIDTH)
         return lp_fail_field(err, code, LP_SKIP_RECORD, name, "avro: %s: byte %zu: an array that has not %u values",
                              name, offset, (unsigned)op->count);
     if (run->why == LP_AVRO_BAD_DATUM)
-        return lp_fail_field(err, code, LP_SKIP_RECORD, name, "avro: %s: byte %zu: %.*s", name, offset, (int)op->count,
+        return lp_fail_field(err, code, LP_SKIP_RECORD, name, "avro: %s: byte %zu: %.*s", shown, offset, (int)op->count,
                              (const char *)run->plan->chars.data + op->arg);
-    return lp_fail_field(err, code, LP_SKIP_RECORD, name, "avro: %s: byte %zu: %s", name, offset, why_text(run));
+    return lp_fail_field(err, code, LP_SKIP_RECORD, name, "avro: %s: byte %zu: %s", shown, offset, why_text(run));
 }

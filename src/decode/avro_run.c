@@ -2,165 +2,93 @@
  * The runner. Each op is an inline function from a position to the next one, NULL for a failure whose reason is in the
  * run; one switch drives them. Positions never pass `end`; every count is checked before it is used as a length.
  */
-#include "decode/avro_run.h"
-
-#include "decode/avro_read.h"
+#include "decode/avro_step.h"
 
 #include <math.h>
 
-typedef const unsigned char *position; /* in the body; NULL: failed */
-typedef const struct lp_avro_op *op_at;
-
-#define HOT static inline __attribute__((always_inline))
-
-static __attribute__((cold, noinline)) position bad(struct lp_avro_run *run, enum lp_avro_why why, position at,
-                                                    uint32_t element)
-{
-    run->why = why;
-    run->bad_at = at;
-    run->element = element;
-    return NULL;
-}
-
-HOT size_t left(const struct lp_avro_run *run, position p) { return (size_t)(run->end - p); }
-
 /* ---- constants ---- */
 
-HOT void fill(struct lp_avro_run *run, op_at op)
+LP_HOT void fill(struct lp_avro_run *run, lp_avro_op_at op)
 {
     for (uint32_t i = 0; i < op->count; i++) run->numbers[op->slot + i] = (double)NAN;
 }
 
-static unsigned char *scratch_take(struct lp_record *record, size_t bytes)
-{
-    if (bytes > record->scratch_bytes - record->scratch_used || record->scratch == NULL) return NULL;
-    unsigned char *taken = record->scratch + record->scratch_used;
-    record->scratch_used += bytes;
-    return taken;
-}
-
-static position text_copy(struct lp_avro_run *run, uint32_t slot, const void *text, size_t bytes, position p)
-{
-    unsigned char *to = scratch_take(run->record, bytes);
-    if (to == NULL) return bad(run, LP_AVRO_BAD_SCRATCH, p, 0);
-    memcpy(to, text, bytes);
-    run->record->texts[slot] = lp_span_of(to, bytes);
-    return p;
-}
-
-static position text_const(struct lp_avro_run *run, op_at op, position p)
-{
-    if (op->count > 0) return text_copy(run, op->slot, (const char *)run->plan->chars.data + op->arg, op->count, p);
-    run->record->texts[op->slot] = lp_span_of("", 0);
-    return p;
-}
-
 /* ---- fixed-width runs ---- */
 
-HOT position floats(struct lp_avro_run *run, op_at op, position p)
+LP_HOT lp_avro_position floats(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
 {
     size_t bytes = (size_t)op->count * 4;
-    if (LP_UNLIKELY(left(run, p) < bytes)) return bad(run, LP_AVRO_BAD_SHORT, p, 0);
+    if (LP_UNLIKELY(lp_avro_left(run, p) < bytes)) return lp_avro_bad(run, LP_AVRO_BAD_SHORT, p, 0);
     lp_avro_widen(p, run->numbers + op->slot, op->count);
     return p + bytes;
 }
 
-HOT position doubles(struct lp_avro_run *run, op_at op, position p)
+LP_HOT lp_avro_position doubles(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
 {
     size_t bytes = (size_t)op->count * 8;
-    if (LP_UNLIKELY(left(run, p) < bytes)) return bad(run, LP_AVRO_BAD_SHORT, p, 0);
+    if (LP_UNLIKELY(lp_avro_left(run, p) < bytes)) return lp_avro_bad(run, LP_AVRO_BAD_SHORT, p, 0);
     memcpy(run->numbers + op->slot, p, bytes);
     return p + bytes;
 }
 
-HOT position fixed(struct lp_avro_run *run, op_at op, position p)
+LP_HOT lp_avro_position fixed(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
 {
-    if (LP_UNLIKELY(left(run, p) < op->arg)) return bad(run, LP_AVRO_BAD_SHORT, p, 0);
+    if (LP_UNLIKELY(lp_avro_left(run, p) < op->arg)) return lp_avro_bad(run, LP_AVRO_BAD_SHORT, p, 0);
     run->base = p;
     return p + op->arg;
 }
 
-HOT void at_floats_each(struct lp_avro_run *run, op_at op)
+LP_HOT void at_floats_each(struct lp_avro_run *run, lp_avro_op_at op)
 {
     const struct lp_avro_pair *pairs = (const struct lp_avro_pair *)run->plan->pairs.data + op->target;
     for (uint32_t i = 0; i < op->count; i++)
         run->numbers[pairs[i].slot] = (double)*(const lp_avro_f32 *)(run->base + pairs[i].offset);
 }
 
-HOT void at_doubles_each(struct lp_avro_run *run, op_at op)
+LP_HOT void at_doubles_each(struct lp_avro_run *run, lp_avro_op_at op)
 {
     const struct lp_avro_pair *pairs = (const struct lp_avro_pair *)run->plan->pairs.data + op->target;
     for (uint32_t i = 0; i < op->count; i++)
         run->numbers[pairs[i].slot] = *(const lp_avro_f64 *)(run->base + pairs[i].offset);
 }
 
-HOT position at_booleans(struct lp_avro_run *run, op_at op, position p, bool keep)
+LP_HOT lp_avro_position at_booleans(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p, bool keep)
 {
     const unsigned char *at = run->base + op->arg;
     for (uint32_t i = 0; i < op->count; i++) {
-        if (LP_UNLIKELY(at[i] > 1)) return bad(run, LP_AVRO_BAD_BOOLEAN, at + i, i);
+        if (LP_UNLIKELY(at[i] > 1)) return lp_avro_bad(run, LP_AVRO_BAD_BOOLEAN, at + i, i);
         if (keep) run->numbers[op->slot + i] = at[i];
     }
     return p;
 }
 
-static position at_text(struct lp_avro_run *run, op_at op, position p)
-{
-    const unsigned char *at = run->base + op->arg;
-    if (!lp_avro_utf8(at, op->target, run->end)) return bad(run, LP_AVRO_BAD_UTF8, at, 0);
-    run->record->texts[op->slot] = lp_span_of(at, op->target);
-    return p;
-}
-
-static position at_uuid(struct lp_avro_run *run, op_at op, position p)
-{
-    unsigned char text[LP_AVRO_UUID_TEXT_BYTES];
-    lp_avro_uuid_text(run->base + op->arg, text);
-    return text_copy(run, op->slot, text, sizeof text, p);
-}
-
-static position at_decimal(struct lp_avro_run *run, op_at op, position p)
-{
-    struct lp_span bytes = lp_span_of(run->base + op->arg, op->target);
-    if (!lp_avro_decimal(bytes, op->count, &run->numbers[op->slot]))
-        return bad(run, LP_AVRO_BAD_DECIMAL, bytes.data, 0);
-    return p;
-}
-
 /* ---- varints ---- */
 
-HOT position read_whole(struct lp_avro_run *run, position p, bool wide, uint32_t element, int64_t *ret_value)
-{
-    position next = wide ? lp_avro_read_long(p, run->end, ret_value) : lp_avro_read_int(p, run->end, ret_value);
-    if (LP_UNLIKELY(next == NULL)) return bad(run, wide ? LP_AVRO_BAD_VARINT : LP_AVRO_BAD_INT, p, element);
-    return next;
-}
-
-HOT position wholes(struct lp_avro_run *run, op_at op, position p, bool wide, bool rounded)
+LP_HOT lp_avro_position wholes(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p, bool wide, bool rounded)
 {
     for (uint32_t i = 0; i < op->count; i++) {
         int64_t value = 0;
-        p = read_whole(run, p, wide, i, &value);
+        p = lp_avro_step_whole(run, p, wide, i, &value);
         if (LP_UNLIKELY(p == NULL)) return NULL;
         run->numbers[op->slot + i] = rounded ? (double)(float)value : (double)value;
     }
     return p;
 }
 
-HOT position skip_wholes(struct lp_avro_run *run, op_at op, position p, bool wide)
+LP_HOT lp_avro_position skip_wholes(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p, bool wide)
 {
     for (uint32_t i = 0; i < op->count; i++) {
         int64_t value = 0;
-        p = read_whole(run, p, wide, i, &value);
+        p = lp_avro_step_whole(run, p, wide, i, &value);
         if (LP_UNLIKELY(p == NULL)) return NULL;
     }
     return p;
 }
 
-HOT position time_ms(struct lp_avro_run *run, op_at op, position p)
+LP_HOT lp_avro_position time_ms(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
 {
     int64_t value = 0;
-    p = read_whole(run, p, op->extra == LP_AVRO_FROM_LONG, 0, &value);
+    p = lp_avro_step_whole(run, p, op->extra == LP_AVRO_FROM_LONG, 0, &value);
     if (LP_LIKELY(p != NULL))
         run->numbers[op->slot] = op->arg == LP_AVRO_MILLIS ? (double)value : lp_avro_time_ms(value, op->arg);
     return p;
@@ -168,103 +96,44 @@ HOT position time_ms(struct lp_avro_run *run, op_at op, position p)
 
 /* ---- lengths and texts ---- */
 
-HOT position read_bytes(struct lp_avro_run *run, position p, uint32_t element, struct lp_span *ret_bytes)
-{
-    int64_t length = 0;
-    position next = lp_avro_read_long(p, run->end, &length);
-    if (LP_UNLIKELY(next == NULL)) return bad(run, LP_AVRO_BAD_VARINT, p, element);
-    if (LP_UNLIKELY((uint64_t)length > left(run, next))) return bad(run, LP_AVRO_BAD_LENGTH, p, element);
-    *ret_bytes = lp_span_of(next, (size_t)length);
-    return next + length;
-}
-
-HOT position skip_bytes(struct lp_avro_run *run, op_at op, position p)
+LP_HOT lp_avro_position skip_bytes(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
 {
     struct lp_span bytes;
-    for (uint32_t i = 0; i < op->count && p != NULL; i++) p = read_bytes(run, p, i, &bytes);
+    for (uint32_t i = 0; i < op->count && p != NULL; i++) p = lp_avro_step_bytes(run, p, i, &bytes);
     return p;
 }
 
-HOT position text(struct lp_avro_run *run, op_at op, position p)
+LP_HOT lp_avro_position text(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
 {
     struct lp_span bytes;
-    p = read_bytes(run, p, 0, &bytes);
+    p = lp_avro_step_bytes(run, p, 0, &bytes);
     if (LP_UNLIKELY(p == NULL)) return NULL;
-    if (LP_UNLIKELY(!lp_avro_utf8(bytes.data, bytes.size, run->end))) return bad(run, LP_AVRO_BAD_UTF8, bytes.data, 0);
+    if (LP_UNLIKELY(!lp_avro_utf8(bytes.data, bytes.size, run->end)))
+        return lp_avro_bad(run, LP_AVRO_BAD_UTF8, bytes.data, 0);
     run->record->texts[op->slot] = bytes;
     return p;
 }
 
-static position decimal(struct lp_avro_run *run, op_at op, position p)
-{
-    struct lp_span bytes;
-    p = read_bytes(run, p, 0, &bytes);
-    if (p != NULL && !lp_avro_decimal(bytes, op->arg, &run->numbers[op->slot]))
-        return bad(run, LP_AVRO_BAD_DECIMAL, bytes.data, 0);
-    return p;
-}
-
-static position read_number(struct lp_avro_run *run, position p, struct lp_avro_number *number)
-{
-    static const unsigned char widths[] = {
-        [LP_AVRO_FROM_BOOLEAN] = 1, [LP_AVRO_FROM_FLOAT] = 4, [LP_AVRO_FROM_DOUBLE] = 8};
-    if (number->source == LP_AVRO_FROM_INT || number->source == LP_AVRO_FROM_LONG)
-        return read_whole(run, p, number->source == LP_AVRO_FROM_LONG, 0, &number->integer);
-    size_t width = widths[number->source];
-    if (left(run, p) < width) return bad(run, LP_AVRO_BAD_SHORT, p, 0);
-    if (number->source == LP_AVRO_FROM_BOOLEAN) {
-        if (*p > 1) return bad(run, LP_AVRO_BAD_BOOLEAN, p, 0);
-        number->integer = *p;
-    } else {
-        number->real = width == 4 ? (double)*(const lp_avro_f32 *)p : *(const lp_avro_f64 *)p;
-    }
-    return p + width;
-}
-
-static position text_number(struct lp_avro_run *run, op_at op, position p)
-{
-    struct lp_avro_number number = {.source = op->extra};
-    char digits[LP_AVRO_NUMBER_TEXT_BYTES];
-    p = read_number(run, p, &number);
-    return p != NULL ? text_copy(run, op->slot, digits, lp_avro_number_text(number, op->arg, digits), p) : NULL;
-}
-
-HOT position read_symbol(struct lp_avro_run *run, position p, uint32_t count, int64_t *ret_index)
-{
-    position next = read_whole(run, p, false, 0, ret_index);
-    if (LP_LIKELY(next != NULL) && LP_UNLIKELY((uint64_t)*ret_index >= count)) return bad(run, LP_AVRO_BAD_ENUM, p, 0);
-    return next;
-}
-
-static position enum_text(struct lp_avro_run *run, op_at op, position p)
-{
-    int64_t index = 0;
-    position next = read_symbol(run, p, op->count, &index);
-    if (next == NULL) return NULL;
-    const struct lp_avro_pair *symbol = (const struct lp_avro_pair *)run->plan->symbols.data + op->arg + index;
-    if (symbol->offset == LP_AVRO_NOWHERE) return bad(run, LP_AVRO_BAD_SYMBOL, p, 0);
-    return text_copy(run, op->slot, (const char *)run->plan->chars.data + symbol->offset, symbol->slot, next);
-}
-
 /* ---- unions ---- */
 
-HOT position read_branch(struct lp_avro_run *run, position p, uint32_t count, uint32_t element, uint32_t *ret_index)
+LP_HOT lp_avro_position read_branch(struct lp_avro_run *run, lp_avro_position p, uint32_t count, uint32_t element,
+                                    uint32_t *ret_index)
 {
     int64_t index = 0;
     if (LP_LIKELY(p < run->end && *p < 0x80)) {
         index = lp_avro_zigzag(*p);
-        if (LP_UNLIKELY((uint64_t)index >= count)) return bad(run, LP_AVRO_BAD_UNION, p, element);
+        if (LP_UNLIKELY((uint64_t)index >= count)) return lp_avro_bad(run, LP_AVRO_BAD_UNION, p, element);
         *ret_index = (uint32_t)index;
         return p + 1;
     }
-    position next = lp_avro_read_long(p, run->end, &index);
-    if (LP_UNLIKELY(next == NULL)) return bad(run, LP_AVRO_BAD_VARINT, p, element);
-    if (LP_UNLIKELY((uint64_t)index >= count)) return bad(run, LP_AVRO_BAD_UNION, p, element);
+    lp_avro_position next = lp_avro_read_long(p, run->end, &index);
+    if (LP_UNLIKELY(next == NULL)) return lp_avro_bad(run, LP_AVRO_BAD_VARINT, p, element);
+    if (LP_UNLIKELY((uint64_t)index >= count)) return lp_avro_bad(run, LP_AVRO_BAD_UNION, p, element);
     *ret_index = (uint32_t)index;
     return next;
 }
 
-HOT position optional_reals(struct lp_avro_run *run, op_at op, position p, size_t width)
+LP_HOT lp_avro_position optional_reals(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p, size_t width)
 {
     for (uint32_t i = 0; i < op->count; i++) {
         uint32_t branch = 0;
@@ -272,7 +141,7 @@ HOT position optional_reals(struct lp_avro_run *run, op_at op, position p, size_
         if (LP_UNLIKELY(p == NULL)) return NULL;
         double value = (double)NAN;
         if (branch != op->extra) {
-            if (LP_UNLIKELY(left(run, p) < width)) return bad(run, LP_AVRO_BAD_SHORT, p, i);
+            if (LP_UNLIKELY(lp_avro_left(run, p) < width)) return lp_avro_bad(run, LP_AVRO_BAD_SHORT, p, i);
             value = width == 4 ? (double)*(const lp_avro_f32 *)p : *(const lp_avro_f64 *)p;
             p += width;
         }
@@ -281,14 +150,14 @@ HOT position optional_reals(struct lp_avro_run *run, op_at op, position p, size_
     return p;
 }
 
-HOT position optional_wholes(struct lp_avro_run *run, op_at op, position p, bool wide)
+LP_HOT lp_avro_position optional_wholes(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p, bool wide)
 {
     for (uint32_t i = 0; i < op->count; i++) {
         uint32_t branch = 0;
         p = read_branch(run, p, 2, i, &branch);
         if (LP_UNLIKELY(p == NULL)) return NULL;
         int64_t value = 0;
-        if (branch != op->extra) p = read_whole(run, p, wide, i, &value);
+        if (branch != op->extra) p = lp_avro_step_whole(run, p, wide, i, &value);
         if (LP_UNLIKELY(p == NULL)) return NULL;
         run->numbers[op->slot + i] = branch != op->extra ? (double)value : (double)NAN;
     }
@@ -298,43 +167,44 @@ HOT position optional_wholes(struct lp_avro_run *run, op_at op, position p, bool
 /* ---- blocks of arrays and maps ---- */
 
 /* A block's head: its count into frame->left, 0 at the end. A negative count is followed by the block's size. */
-HOT position block_open(struct lp_avro_run *run, position p, struct lp_avro_frame *frame)
+LP_HOT lp_avro_position block_open(struct lp_avro_run *run, lp_avro_position p, struct lp_avro_frame *frame)
 {
     int64_t count = 0, bytes = 0;
-    position next = lp_avro_read_long(p, run->end, &count);
-    if (LP_UNLIKELY(next == NULL)) return bad(run, LP_AVRO_BAD_VARINT, p, 0);
+    lp_avro_position next = lp_avro_read_long(p, run->end, &count);
+    if (LP_UNLIKELY(next == NULL)) return lp_avro_bad(run, LP_AVRO_BAD_VARINT, p, 0);
     frame->block_end = NULL;
     if (LP_UNLIKELY(count < 0)) {
-        if (count == INT64_MIN) return bad(run, LP_AVRO_BAD_BLOCK, p, 0);
+        if (count == INT64_MIN) return lp_avro_bad(run, LP_AVRO_BAD_BLOCK, p, 0);
         count = -count;
-        position size_at = next;
+        lp_avro_position size_at = next;
         next = lp_avro_read_long(next, run->end, &bytes);
-        if (next == NULL) return bad(run, LP_AVRO_BAD_VARINT, size_at, 0);
-        if ((uint64_t)bytes > left(run, next)) return bad(run, LP_AVRO_BAD_BLOCK, p, 0);
+        if (next == NULL) return lp_avro_bad(run, LP_AVRO_BAD_VARINT, size_at, 0);
+        if ((uint64_t)bytes > lp_avro_left(run, next)) return lp_avro_bad(run, LP_AVRO_BAD_BLOCK, p, 0);
         frame->block_end = next + bytes;
     }
-    if (LP_UNLIKELY((uint64_t)count > run->items_left)) return bad(run, LP_AVRO_BAD_ITEMS, p, 0);
+    if (LP_UNLIKELY((uint64_t)count > run->items_left)) return lp_avro_bad(run, LP_AVRO_BAD_ITEMS, p, 0);
     run->items_left -= (uint64_t)count;
     frame->left = (uint64_t)count;
     return next;
 }
 
-HOT position block_close(struct lp_avro_run *run, position p, const struct lp_avro_frame *frame)
+LP_HOT lp_avro_position block_close(struct lp_avro_run *run, lp_avro_position p, const struct lp_avro_frame *frame)
 {
-    if (LP_UNLIKELY(frame->block_end != NULL && p != frame->block_end)) return bad(run, LP_AVRO_BAD_BLOCK, p, 0);
+    if (LP_UNLIKELY(frame->block_end != NULL && p != frame->block_end))
+        return lp_avro_bad(run, LP_AVRO_BAD_BLOCK, p, 0);
     return p;
 }
 
-static position loop_enter(struct lp_avro_run *run, position p)
+static lp_avro_position loop_enter(struct lp_avro_run *run, lp_avro_position p)
 {
-    if (run->loop_count == LP_AVRO_DEPTH_MAX) return bad(run, LP_AVRO_BAD_DEPTH, p, 0);
+    if (run->loop_count == LP_AVRO_DEPTH_MAX) return lp_avro_bad(run, LP_AVRO_BAD_DEPTH, p, 0);
     struct lp_avro_frame *frame = &run->loops[run->loop_count++];
     frame->index = 0;
     return block_open(run, p, frame);
 }
 
 /* The loop's next item, or the next block's first; frame->left is 0 when it is over. */
-HOT position loop_next(struct lp_avro_run *run, position p, struct lp_avro_frame *frame)
+LP_HOT lp_avro_position loop_next(struct lp_avro_run *run, lp_avro_position p, struct lp_avro_frame *frame)
 {
     frame->index++;
     if (--frame->left > 0) return p;
@@ -342,71 +212,72 @@ HOT position loop_next(struct lp_avro_run *run, position p, struct lp_avro_frame
     return p != NULL ? block_open(run, p, frame) : NULL;
 }
 
-static position skip_items(struct lp_avro_run *run, op_at op, position p)
+static lp_avro_position skip_items(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
 {
     struct lp_avro_frame frame = {.left = 1};
     while (p != NULL) {
         p = block_open(run, p, &frame);
         if (p == NULL || frame.left == 0) break;
-        if (frame.left * op->arg > left(run, p)) return bad(run, LP_AVRO_BAD_SHORT, p, 0);
+        if (frame.left * op->arg > lp_avro_left(run, p)) return lp_avro_bad(run, LP_AVRO_BAD_SHORT, p, 0);
         p = block_close(run, p + frame.left * op->arg, &frame);
     }
     return p;
 }
 
 /* One block's values to numbers[slot ...]: the block was found to fit in the vector. */
-HOT position vector_block(struct lp_avro_run *run, op_at op, position p, const struct lp_avro_frame *frame)
+LP_HOT lp_avro_position vector_block(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p,
+                                     const struct lp_avro_frame *frame)
 {
     double *to = run->numbers + op->slot + frame->index;
     uint32_t count = (uint32_t)frame->left;
     if (op->code == LP_AVRO_OP_VECTOR_F32 || op->code == LP_AVRO_OP_VECTOR_F64) {
         size_t bytes = (size_t)count * (op->code == LP_AVRO_OP_VECTOR_F32 ? 4 : 8);
-        if (LP_UNLIKELY(left(run, p) < bytes)) return bad(run, LP_AVRO_BAD_SHORT, p, 0);
+        if (LP_UNLIKELY(lp_avro_left(run, p) < bytes)) return lp_avro_bad(run, LP_AVRO_BAD_SHORT, p, 0);
         if (op->code == LP_AVRO_OP_VECTOR_F32) lp_avro_widen(p, to, count);
         else memcpy(to, p, bytes);
         return p + bytes;
     }
     for (uint32_t i = 0; i < count && p != NULL; i++) {
         int64_t value = 0;
-        p = read_whole(run, p, op->code == LP_AVRO_OP_VECTOR_LONGS, 0, &value);
+        p = lp_avro_step_whole(run, p, op->code == LP_AVRO_OP_VECTOR_LONGS, 0, &value);
         to[i] = (double)value;
     }
     return p;
 }
 
-static position vector(struct lp_avro_run *run, op_at op, position p)
+static lp_avro_position vector(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
 {
     struct lp_avro_frame frame = {.index = 0};
     for (;;) {
-        position block = p;
+        lp_avro_position block = p;
         p = block_open(run, p, &frame);
         if (p == NULL) return NULL;
         if (frame.left == 0) break;
-        if (frame.left > op->count - frame.index) return bad(run, LP_AVRO_BAD_WIDTH, block, 0);
+        if (frame.left > op->count - frame.index) return lp_avro_bad(run, LP_AVRO_BAD_WIDTH, block, 0);
         p = vector_block(run, op, p, &frame);
         if (p != NULL) p = block_close(run, p, &frame);
         if (p == NULL) return NULL;
         frame.index += (uint32_t)frame.left;
     }
-    return frame.index == op->count ? p : bad(run, LP_AVRO_BAD_WIDTH, p, 0);
+    return frame.index == op->count ? p : lp_avro_bad(run, LP_AVRO_BAD_WIDTH, p, 0);
 }
 
-static position vector_item(struct lp_avro_run *run, op_at op, position p)
+static lp_avro_position vector_item(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
 {
     uint32_t index = run->loops[run->loop_count - 1].index;
-    if (index >= op->count) return bad(run, LP_AVRO_BAD_WIDTH, p, 0);
+    if (index >= op->count) return lp_avro_bad(run, LP_AVRO_BAD_WIDTH, p, 0);
     run->numbers = run->record->numbers + op->slot + index;
     return p;
 }
 
 /* The loop's frame was left where it was. */
-static position vector_end(struct lp_avro_run *run, op_at op, position p)
+static lp_avro_position vector_end(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
 {
     run->numbers = run->record->numbers;
-    return run->loops[run->loop_count].index == op->count ? p : bad(run, LP_AVRO_BAD_WIDTH, p, 0);
+    return run->loops[run->loop_count].index == op->count ? p : lp_avro_bad(run, LP_AVRO_BAD_WIDTH, p, 0);
 }
 
-static bool key_is(const struct lp_avro_run *run, op_at op)
+static bool key_is(const struct lp_avro_run *run, lp_avro_op_at op)
 {
     return run->key.size == op->count &&
            memcmp(run->key.data, (const char *)run->plan->chars.data + op->arg, op->count) == 0;
@@ -423,23 +294,23 @@ static bool key_is(const struct lp_avro_run *run, op_at op)
 #define DO(code, call) \
     case code: call; break
 
-static enum lp_code execute(struct lp_avro_run *run, position p, struct lp_error *err)
+static enum lp_code execute(struct lp_avro_run *run, lp_avro_position p, struct lp_error *err)
 {
     const struct lp_avro_op *const ops = run->plan->ops.data;
     const uint32_t *const targets = run->plan->targets.data;
-    op_at op = ops;
+    lp_avro_op_at op = ops;
     uint32_t branch = 0;
     for (;; op++) {
         switch ((enum lp_avro_op_code)op->code) {
         case LP_AVRO_OP_END:
             if (LP_LIKELY(p == run->end)) return LP_OK;
-            bad(run, LP_AVRO_BAD_TRAILING, p, 0);
+            lp_avro_bad(run, LP_AVRO_BAD_TRAILING, p, 0);
             goto no;
-        case LP_AVRO_OP_FAIL: bad(run, LP_AVRO_BAD_DATUM, p, 0); goto no;
+        case LP_AVRO_OP_FAIL: lp_avro_bad(run, LP_AVRO_BAD_DATUM, p, 0); goto no;
         case LP_AVRO_OP_JUMP: op = ops + op->target - 1; break;
         case LP_AVRO_OP_CALL:
             if (run->call_count == LP_AVRO_DEPTH_MAX) {
-                bad(run, LP_AVRO_BAD_DEPTH, p, 0);
+                lp_avro_bad(run, LP_AVRO_BAD_DEPTH, p, 0);
                 goto no;
             }
             run->returns[run->call_count++] = op;
@@ -452,7 +323,7 @@ static enum lp_code execute(struct lp_avro_run *run, position p, struct lp_error
             DO(LP_AVRO_OP_CONST, memcpy(run->numbers + op->slot, (const double *)run->plan->doubles.data + op->arg,
                                         op->count * sizeof(double)));
             DO(LP_AVRO_OP_TEXT_NONE, run->record->texts[op->slot] = lp_span_of(NULL, 0));
-            STEP(LP_AVRO_OP_TEXT_CONST, text_const(run, op, p));
+            STEP(LP_AVRO_OP_TEXT_CONST, lp_avro_text_const(run, op, p));
             STEP(LP_AVRO_OP_SKIP, fixed(run, op, p));
             STEP(LP_AVRO_OP_F32, floats(run, op, p));
             STEP(LP_AVRO_OP_F64, doubles(run, op, p));
@@ -463,9 +334,9 @@ static enum lp_code execute(struct lp_avro_run *run, position p, struct lp_error
             DO(LP_AVRO_OP_AT_F64_EACH, at_doubles_each(run, op));
             STEP(LP_AVRO_OP_AT_BOOL, at_booleans(run, op, p, true));
             STEP(LP_AVRO_OP_AT_BOOL_CHECK, at_booleans(run, op, p, false));
-            STEP(LP_AVRO_OP_AT_TEXT, at_text(run, op, p));
-            STEP(LP_AVRO_OP_AT_UUID, at_uuid(run, op, p));
-            STEP(LP_AVRO_OP_AT_DECIMAL, at_decimal(run, op, p));
+            STEP(LP_AVRO_OP_AT_TEXT, lp_avro_at_text(run, op, p));
+            STEP(LP_AVRO_OP_AT_UUID, lp_avro_at_uuid(run, op, p));
+            STEP(LP_AVRO_OP_AT_DECIMAL, lp_avro_at_decimal(run, op, p));
             STEP(LP_AVRO_OP_SKIP_INTS, skip_wholes(run, op, p, false));
             STEP(LP_AVRO_OP_SKIP_LONGS, skip_wholes(run, op, p, true));
             STEP(LP_AVRO_OP_INTS, wholes(run, op, p, false, false));
@@ -475,10 +346,10 @@ static enum lp_code execute(struct lp_avro_run *run, position p, struct lp_error
             STEP(LP_AVRO_OP_TIME, time_ms(run, op, p));
             STEP(LP_AVRO_OP_SKIP_BYTES, skip_bytes(run, op, p));
             STEP(LP_AVRO_OP_TEXT, text(run, op, p));
-            STEP(LP_AVRO_OP_DECIMAL, decimal(run, op, p));
-            STEP(LP_AVRO_OP_TEXT_NUMBER, text_number(run, op, p));
-            STEP(LP_AVRO_OP_ENUM_TEXT, enum_text(run, op, p));
-            STEP(LP_AVRO_OP_SKIP_ENUM, read_symbol(run, p, op->arg, &(int64_t){0}));
+            STEP(LP_AVRO_OP_DECIMAL, lp_avro_step_decimal(run, op, p));
+            STEP(LP_AVRO_OP_TEXT_NUMBER, lp_avro_text_number(run, op, p));
+            STEP(LP_AVRO_OP_ENUM_TEXT, lp_avro_enum_text(run, op, p));
+            STEP(LP_AVRO_OP_SKIP_ENUM, lp_avro_step_symbol(run, p, op->arg, &(int64_t){0}));
             STEP(LP_AVRO_OP_OPT_F32, optional_reals(run, op, p, 4));
             STEP(LP_AVRO_OP_OPT_F64, optional_reals(run, op, p, 8));
             STEP(LP_AVRO_OP_OPT_INTS, optional_wholes(run, op, p, false));
@@ -501,7 +372,7 @@ static enum lp_code execute(struct lp_avro_run *run, position p, struct lp_error
             if (run->loops[run->loop_count - 1].left > 0) op = ops + op->target - 1;
             else run->loop_count--;
             break;
-            STEP(LP_AVRO_OP_KEY, read_bytes(run, p, 0, &run->key));
+            STEP(LP_AVRO_OP_KEY, lp_avro_step_bytes(run, p, 0, &run->key));
         case LP_AVRO_OP_KEY_IS:
             if (key_is(run, op)) op = ops + op->target - 1;
             break;

@@ -51,6 +51,10 @@ struct lp_avro_run {
     const unsigned char *marks[LP_AVRO_DEPTH_MAX];
 };
 
+/** Note a failure found at `at`, in element `element` of a fused op; returns NULL. */
+const unsigned char *lp_avro_bad(struct lp_avro_run *run, enum lp_avro_why why, const unsigned char *at,
+                                 uint32_t element) __attribute__((cold, noinline));
+
 /** Write the failure of `op` into `err`; returns its code. */
 enum lp_code lp_avro_run_fail(const struct lp_avro_run *run, const struct lp_avro_op *op, struct lp_error *err)
     __attribute__((cold, noinline));
