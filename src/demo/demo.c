@@ -22,13 +22,14 @@
 enum {
     PARTITIONS = 8,
     FRAME_MS = 200,
-    TAIL_S = 10, /* after the last record: time for the summary to settle */
-    JOIN_S = 8,  /* the embedded broker's first join takes some seconds */
+    TAIL_S = 4, /* after the last record: time for the last windows to close */
+    YEAR_MIN_S = 10,
     ENDLESS_YEAR_S = 50,
     RATE_WINDOW_FRAMES = 10,
     FLUSH_MS = 5000,
 };
-#define DEPLOY_AT 0.55 /* of the year, when the alarm stands: mid-July */
+/* The first of August, the end of what the second model was trained on; three weeks are a window of drift. */
+static const int64_t DEPLOY_AT_MS = 1375315200000;
 
 static const char FLIGHTS[] = "flights", PREDICTIONS[] = "flights.predictions", DEAD[] = "flights.dead-letters",
                   CONTROL[] = "lepton.control", STATUS[] = "lepton.status", DRIFT[] = "lepton.drift";
@@ -47,6 +48,8 @@ struct demo {
     bool deployed, alarmed;
     double alarm_s, deploy_s, live_s;
     int64_t alarm_day_ms, deploy_day_ms;
+    const char *alarm_feature;
+    double alarm_psi;
     double psi_at_deploy, psi_after; /* of the score */
     uint64_t frame_records[RATE_WINDOW_FRAMES], frame_ns[RATE_WINDOW_FRAMES];
     struct lp_latency frame_latency[RATE_WINDOW_FRAMES];
@@ -117,7 +120,7 @@ static enum lp_code configure(struct demo *demo, struct lp_error *err)
              "group.id=lepton-demo\noutput.topic=%s\noutput.format=json\n"
              "output.fields=version,scores,label,event_time,partition,offset\ndead_letter.topic=%s\n"
              "control.topic=%s\nstatus.topic=%s\nmodel.uri=file://%s/flights-1.safetensors\nmodel.root.path=%s\n"
-             "lanes=1\ndrift.topic=%s\ndrift.window_s=2419200\ndrift.lateness_s=3600\ndrift.min_rows=500\n"
+             "lanes=1\ndrift.topic=%s\ndrift.window_s=1814400\ndrift.lateness_s=3600\ndrift.min_rows=1000\n"
              "status.interval_ms=2000\nreplica.id=demo\nhttp.listen=%s\nlog.level=error\n",
              lp_embedded_bootstrap(demo->broker), FLIGHTS, demo->folder, PREDICTIONS, DEAD, CONTROL, STATUS,
              demo->folder, demo->folder, DRIFT, demo->options->http_listen);
@@ -125,12 +128,19 @@ static enum lp_code configure(struct demo *demo, struct lp_error *err)
     return lp_kafka_conf_from_config(demo->config, &demo->kafka, err);
 }
 
+/* The year takes what the embedded broker's slow first join has left of the time. */
+static enum lp_code start_stream(struct demo *demo, struct lp_error *err)
+{
+    double year_s = (double)demo->options->seconds - (double)(lp_clock_ns() - demo->begin_ns) * 1e-9 - TAIL_S;
+    if (demo->options->seconds == 0) year_s = ENDLESS_YEAR_S;
+    if (year_s < YEAR_MIN_S) year_s = YEAR_MIN_S;
+    return lp_stream_new(&demo->kafka, FLIGHTS, year_s, demo->options->seconds == 0, &demo->stream, err);
+}
+
 static enum lp_code set_up(struct demo *demo, struct lp_error *err)
 {
     /* Only the mock's own chatter is silenced; what fails is returned. */
     lp_log_setup(LP_LOG_ERROR, LP_LOG_LOGFMT);
-    double total_s = (double)demo->options->seconds;
-    double year_s = total_s > 0 ? total_s - JOIN_S - TAIL_S : ENDLESS_YEAR_S;
     LP_TRY(unpack_files(demo, err));
     LP_TRY(make_topics(demo, err));
     LP_TRY(configure(demo, err));
@@ -147,7 +157,7 @@ static enum lp_code set_up(struct demo *demo, struct lp_error *err)
         struct timespec pause = {.tv_nsec = 20 * 1000000L};
         nanosleep(&pause, NULL);
     }
-    return lp_stream_new(&demo->kafka, FLIGHTS, 56130 / (year_s > 5 ? year_s : 5), total_s == 0, &demo->stream, err);
+    return start_stream(demo, err);
 }
 
 static void take_down(struct demo *demo)
@@ -199,29 +209,25 @@ out:
 
 static double elapsed_s(const struct demo *demo) { return (double)(lp_clock_ns() - demo->begin_ns) * 1e-9; }
 
-static const struct lp_drift_latest *find_drift(const struct lp_moment *m, const char *feature)
-{
-    for (uint32_t i = 0; i < m->drift_count; i++)
-        if (strcmp(m->drift[i].feature, feature) == 0) return &m->drift[i];
-    return NULL;
-}
-
 static void notice_alarm(struct demo *demo, const struct lp_moment *m)
 {
-    for (uint32_t i = 0; i < m->drift_count && !demo->alarmed; i++) {
-        if (m->drift[i].severity != LP_SEVERITY_ALERT) continue;
+    static const char *const watched[] = {"temp", "$score"};
+    for (int i = 0; i < 2 && !demo->alarmed; i++) {
+        const struct lp_drift_latest *latest = lp_drift_latest_find(m->drift, m->drift_count, watched[i]);
+        if (latest == NULL || latest->severity != LP_SEVERITY_ALERT) continue;
         demo->alarmed = true;
+        demo->alarm_feature = watched[i];
+        demo->alarm_psi = latest->psi;
         demo->alarm_s = m->elapsed_s;
-        demo->alarm_day_ms = m->drift[i].window_end_ms;
+        demo->alarm_day_ms = latest->window_end_ms;
     }
 }
 
 static enum lp_code tell_story(struct demo *demo, struct lp_moment *m, struct lp_error *err)
 {
-    const struct lp_drift_latest *score = find_drift(m, "$score");
-    double year = (double)m->stream.sent / (double)m->stream_count;
+    const struct lp_drift_latest *score = lp_drift_latest_find(m->drift, m->drift_count, "$score");
     notice_alarm(demo, m);
-    if (!demo->deployed && demo->alarmed && year >= DEPLOY_AT) {
+    if (!demo->deployed && demo->alarmed && m->stream.sched_ms >= DEPLOY_AT_MS) {
         LP_TRY(deploy_second(demo, err));
         demo->deployed = true;
         demo->deploy_s = m->elapsed_s;
@@ -274,7 +280,7 @@ static bool finished(const struct demo *demo, const struct lp_moment *m)
     if (demo->options->interrupted(demo->options->context)) return true;
     if (demo->options->seconds == 0) return false;
     bool all = m->stream.done && m->audit.predictions + m->audit.dead_letters >= m->stream.acknowledged;
-    return m->elapsed_s >= (double)demo->options->seconds || (all && m->elapsed_s > m->total_s - TAIL_S / 2);
+    return m->elapsed_s >= (double)demo->options->seconds || (all && m->elapsed_s > m->total_s - 1);
 }
 
 static enum lp_code play(struct demo *demo, struct lp_moment *m, struct lp_error *err)
@@ -322,7 +328,9 @@ static enum lp_code summarize(struct demo *demo, const struct lp_moment *m, stru
            (unsigned long long)audit.dead_letters, (unsigned long long)stream.bad,
            (long long)(stream.acknowledged - accounted), (unsigned long long)audit.duplicates,
            (unsigned long long)audit.out_of_order);
-    if (demo->alarmed) printf("drift alarm for the four weeks to %s, %.1f s after the start\n", alarm, demo->alarm_s);
+    if (demo->alarmed)
+        printf("drift alarm: PSI of %s %.2f in the three weeks to %s, %.1f s after the start\n", demo->alarm_feature,
+               demo->alarm_psi, alarm, demo->alarm_s);
     if (demo->live_s > 0)
         printf(
             "version 2 deployed on %s: serving %.0f ms later; the lane paused %.2f ms; %llu of %d partitions changed "

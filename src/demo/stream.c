@@ -24,7 +24,7 @@ struct lp_stream {
     struct lp_flights *flights;
     struct lp_sink *sink;
     struct lp_sink_topic *topic;
-    double rate;
+    double rate; /* records a second */
     bool repeat, started;
     pthread_t thread;
     atomic_bool stop, done;
@@ -86,12 +86,11 @@ static void *stream_main(void *context)
     return NULL;
 }
 
-enum lp_code lp_stream_new(const struct lp_kafka_conf *conf, const char *topic, double rate, bool repeat,
+enum lp_code lp_stream_new(const struct lp_kafka_conf *conf, const char *topic, double year_s, bool repeat,
                            struct lp_stream **ret_stream, struct lp_error *err)
 {
     struct lp_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL) return lp_fail_memory(err, sizeof *stream);
-    stream->rate = rate;
     stream->repeat = repeat;
     struct lp_sink_options options = {.conf = conf,
                                       .client_id = "lepton-demo-flights",
@@ -101,6 +100,7 @@ enum lp_code lp_stream_new(const struct lp_kafka_conf *conf, const char *topic, 
                                       .context = stream};
     enum lp_code rc;
     LP_GUARD(lp_flights_new(&stream->flights, err));
+    stream->rate = lp_flights_count(stream->flights) / year_s;
     LP_GUARD(lp_sink_new(&options, &stream->sink, err));
     LP_GUARD(lp_sink_topic(stream->sink, topic, &stream->topic, err));
     if (pthread_create(&stream->thread, NULL, stream_main, stream) != 0)

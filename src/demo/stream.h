@@ -20,10 +20,10 @@ struct lp_stream_state {
 
 /**
  * @param conf   borrowed for the stream's life
- * @param rate   records a second
+ * @param year_s seconds that the year's records take, steadily
  * @param repeat start the year again (a year later) instead of ending
  */
-LP_MUST_USE enum lp_code lp_stream_new(const struct lp_kafka_conf *conf, const char *topic, double rate, bool repeat,
+LP_MUST_USE enum lp_code lp_stream_new(const struct lp_kafka_conf *conf, const char *topic, double year_s, bool repeat,
                                        struct lp_stream **ret_stream, struct lp_error *err);
 /** Records that the worker has behind it: the stream stays at most `lead_max` ahead, so that the broker keeps all. */
 void lp_stream_consumed(struct lp_stream *stream, uint64_t records);

@@ -143,17 +143,16 @@ static void show_lines(struct lp_view *view, const struct lp_moment *m)
     }
     if (m->elapsed_s < view->next_line_s) return;
     view->next_line_s = m->elapsed_s + 1;
-    const struct lp_drift_latest *worst = NULL;
-    for (uint32_t i = 0; i < m->drift_count; i++)
-        if (worst == NULL || !(m->drift[i].psi <= worst->psi)) worst = &m->drift[i];
+    const struct lp_drift_latest *temp = lp_drift_latest_find(m->drift, m->drift_count, "temp");
+    const struct lp_drift_latest *score = lp_drift_latest_find(m->drift, m->drift_count, "$score");
     char date[32];
     day(m->stream.sched_ms, date, sizeof date);
     printf("%5.1fs  %s  records/s %.0f  lag %lld  p50 %.1f ms  p99 %.1f ms  version %s  predictions %llu  dead letters "
-           "%llu  worst drift %s psi %.3f  | %s\n",
+           "%llu  psi temp %.2f score %.3f  | %s\n",
            m->elapsed_s, date, m->records_per_s, (long long)m->lag, lp_latency_quantile_ns(&m->recent, 0.5) / 1e6,
            lp_latency_quantile_ns(&m->recent, 0.99) / 1e6, m->model.version, (unsigned long long)m->audit.predictions,
-           (unsigned long long)m->audit.dead_letters, worst != NULL ? worst->feature : "-",
-           worst != NULL ? worst->psi : 0, m->story);
+           (unsigned long long)m->audit.dead_letters, temp != NULL ? temp->psi : NAN, score != NULL ? score->psi : NAN,
+           m->story);
     fflush(stdout);
 }
 

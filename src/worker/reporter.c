@@ -59,6 +59,14 @@ void lp_reporter_free(struct lp_reporter *reporter)
     free(reporter);
 }
 
+const struct lp_drift_latest *lp_drift_latest_find(const struct lp_drift_latest *latest, uint32_t count,
+                                                   const char *feature)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(latest[i].feature, feature) == 0) return &latest[i];
+    return NULL;
+}
+
 static double statistic(const struct lp_drift_report *report, const char *name)
 {
     for (uint32_t i = 0; i < report->statistic_count; i++)
@@ -82,10 +90,10 @@ static void remember(struct lp_reporter *reporter, const struct lp_drift_report 
     };
     snprintf(latest.feature, sizeof latest.feature, "%s", report->feature);
     pthread_mutex_lock(&reporter->mutex);
-    uint32_t i = 0;
-    while (i < reporter->latest_count && strcmp(reporter->latest[i].feature, latest.feature) != 0) i++;
-    if (i < LATEST_MAX) reporter->latest[i] = latest;
-    if (i == reporter->latest_count && i < LATEST_MAX) reporter->latest_count++;
+    const struct lp_drift_latest *known =
+        lp_drift_latest_find(reporter->latest, reporter->latest_count, latest.feature);
+    if (known != NULL) reporter->latest[known - reporter->latest] = latest;
+    else if (reporter->latest_count < LATEST_MAX) reporter->latest[reporter->latest_count++] = latest;
     pthread_mutex_unlock(&reporter->mutex);
 }
 

@@ -30,6 +30,10 @@ void lp_reporter_run(struct lp_reporter *reporter, struct lp_slot *slot);
 /** Wait for the drift topic's acknowledgements. */
 void lp_reporter_flush(struct lp_reporter *reporter, int timeout_ms);
 
+/** The latest of one feature, or NULL. */
+const struct lp_drift_latest *lp_drift_latest_find(const struct lp_drift_latest *latest, uint32_t count,
+                                                   const char *feature);
+
 /** Copies up to max latest reports; returns the count. Any thread. */
 uint32_t lp_reporter_latest(struct lp_reporter *reporter, struct lp_drift_latest *latest, uint32_t max);
 
