@@ -13,6 +13,7 @@
 #include "worker/worker.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,7 @@ struct demo {
     double alarm_s, deploy_s, live_s;
     int64_t alarm_day_ms, deploy_day_ms;
     const char *alarm_feature;
-    double alarm_psi;
+    double alarm_psi, alarm_ks;
     double psi_at_deploy, psi_after; /* of the score */
     uint64_t frame_records[RATE_WINDOW_FRAMES], frame_ns[RATE_WINDOW_FRAMES];
     struct lp_latency frame_latency[RATE_WINDOW_FRAMES];
@@ -218,6 +219,7 @@ static void notice_alarm(struct demo *demo, const struct lp_moment *m)
         demo->alarmed = true;
         demo->alarm_feature = watched[i];
         demo->alarm_psi = latest->psi;
+        demo->alarm_ks = latest->ks;
         demo->alarm_s = m->elapsed_s;
         demo->alarm_day_ms = latest->window_end_ms;
     }
@@ -236,7 +238,7 @@ static enum lp_code tell_story(struct demo *demo, struct lp_moment *m, struct lp
     }
     bool second = m->model.serving_generation == 1;
     if (second && demo->live_s == 0) demo->live_s = m->elapsed_s;
-    if (second && score != NULL) demo->psi_after = score->psi;
+    if (second && score != NULL && !isnan(score->psi)) demo->psi_after = score->psi;
     m->story = !demo->alarmed    ? "version 1 was trained on January and February; the seasons turn"
                : !demo->deployed ? "DRIFT ALARM: the data has left what version 1 was trained on"
                : !second         ? "version 2 deployed through the control topic ..."
@@ -329,8 +331,8 @@ static enum lp_code summarize(struct demo *demo, const struct lp_moment *m, stru
            (long long)(stream.acknowledged - accounted), (unsigned long long)audit.duplicates,
            (unsigned long long)audit.out_of_order);
     if (demo->alarmed)
-        printf("drift alarm: PSI of %s %.2f in the three weeks to %s, %.1f s after the start\n", demo->alarm_feature,
-               demo->alarm_psi, alarm, demo->alarm_s);
+        printf("drift alarm: %s in the three weeks to %s: PSI %.2f, KS %.2f; %.1f s after the start\n",
+               demo->alarm_feature, alarm, demo->alarm_psi, demo->alarm_ks, demo->alarm_s);
     if (demo->live_s > 0)
         printf(
             "version 2 deployed on %s: serving %.0f ms later; the lane paused %.2f ms; %llu of %d partitions changed "
