@@ -104,7 +104,8 @@ static enum lp_code open_source(struct lp_lane *lane, struct lp_error *err)
                                             .record = lp_lane_on_record,
                                             .assigned = lp_lane_on_assigned,
                                             .revoking = lp_lane_on_revoking,
-                                            .revoked = lp_lane_on_revoked};
+                                            .revoked = lp_lane_on_revoked,
+                                            .event = lp_lane_on_event};
     LP_TRY(lp_source_new(&options, &callbacks, &lane->source, err));
     atomic_store(&lane->wakeable, lane->source);
     return LP_OK;

@@ -82,6 +82,7 @@ void lp_lane_on_report(void *context, uint64_t ticket, const struct lp_error *er
 /* lane_group.c */
 void lp_lane_on_assigned(void *context, uint32_t slot, uint32_t topic_index, int32_t partition);
 void lp_lane_on_revoking(void *context, const uint32_t *slots, uint32_t slot_count, bool lost);
+void lp_lane_on_event(void *context, enum lp_source_event event, const char *text);
 void lp_lane_on_revoked(void *context, const uint32_t *slots, uint32_t slot_count);
 /** Give done prefixes to the source. */
 void lp_lane_store_offsets(struct lp_lane *lane);
