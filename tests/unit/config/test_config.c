@@ -289,9 +289,9 @@ static void service_variables_are_dropped_and_others_collected(void **state)
     refused_in(GOOD, twice, "http.token.file", "set twice, first at LEPTON_HTTP_TOKEN");
 }
 
-static void write_file(char *path, const char *text, size_t bytes)
+static void write_file(char path[64], const char *text, size_t bytes)
 {
-    strcpy(path, "/tmp/lepton-config-XXXXXX");
+    snprintf(path, 64, "/tmp/lepton-config-XXXXXX");
     int file = mkstemp(path);
     assert_true(file >= 0);
     assert_int_equal(write(file, text, bytes), bytes);

@@ -20,7 +20,7 @@ static char root[64];
 static int make_root(void **state)
 {
     (void)state;
-    strcpy(root, "/tmp/lepton-limits-XXXXXX");
+    snprintf(root, sizeof root, "/tmp/lepton-limits-XXXXXX");
     return mkdtemp(root) == NULL;
 }
 

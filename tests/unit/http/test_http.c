@@ -92,7 +92,7 @@ static int ask(const struct lp_http *http, const char *request)
     int s = dial(lp_http_port(http));
     assert_int_equal(send(s, request, strlen(request), MSG_NOSIGNAL), strlen(request));
     hear(s, answer, sizeof answer);
-    return strncmp(answer, "HTTP/1.", 7) == 0 ? atoi(answer + 9) : 0;
+    return strncmp(answer, "HTTP/1.", 7) == 0 ? (int)strtol(answer + 9, NULL, 10) : 0;
 }
 
 static int get(const struct lp_http *http, const char *path, const char *headers)
@@ -288,7 +288,7 @@ static void one_thread_is_added_and_it_takes_no_signals(void **state)
     int others = 0, blocking = 0;
     for (struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
         char name[300], line[256];
-        if (entry->d_name[0] == '.' || atoi(entry->d_name) == getpid()) continue;
+        if (entry->d_name[0] == '.' || strtol(entry->d_name, NULL, 10) == getpid()) continue;
         snprintf(name, sizeof name, "/proc/self/task/%s/status", entry->d_name);
         FILE *file = fopen(name, "r");
         if (file == NULL) continue;
