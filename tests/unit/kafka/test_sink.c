@@ -130,6 +130,24 @@ static void an_unknown_partition_is_fatal(void **state)
     lp_sink_free(sink);
 }
 
+static void an_unknown_topic_is_reported_as_fatal(void **state)
+{
+    (void)state;
+    if (bed.cluster != NULL) skip(); /* the mock creates what is asked for */
+    bed.settings[bed.conf.setting_count++] =
+        (struct lp_kafka_setting){"topic.metadata.propagation.max.ms", "1000", LP_KAFKA_PRODUCER};
+    struct lp_sink *sink = make_sink(100);
+    bed.conf.setting_count--;
+    struct lp_sink_message message = {
+        .topic = topic_of(sink, "no-such-topic"), .value = lp_span_text("v"), .ticket = 1};
+    BED_OK(lp_sink_send(sink, &message, &bed_err));
+    BED_OK(lp_sink_flush(sink, 20000, &bed_err));
+    assert_int_equal(reports.failed, 1);
+    assert_int_equal(reports.err.code, LP_E_NOT_FOUND);
+    assert_int_equal(reports.err.action, LP_FATAL);
+    lp_sink_free(sink);
+}
+
 static void refusals_of_the_broker_are_reported_with_what_to_do(void **state)
 {
     static const struct {
@@ -304,6 +322,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_asks_for_a_retry_and_takes_the_message_later),
         cmocka_unit_test(a_message_over_the_limit_is_a_bad_record_and_no_other_suffers),
         cmocka_unit_test(an_unknown_partition_is_fatal),
+        cmocka_unit_test(an_unknown_topic_is_reported_as_fatal),
         cmocka_unit_test(refusals_of_the_broker_are_reported_with_what_to_do),
         cmocka_unit_test(retriable_refusals_are_retried_in_order),
         cmocka_unit_test(keys_go_where_javas_murmur2_sends_them),
