@@ -55,6 +55,9 @@ static enum lp_registry_verdict judge_failure(const struct lp_registry *registry
     if (code == CURLE_OPERATION_TIMEDOUT)
         return say(registry, call, LP_REGISTRY_AGAIN, LP_E_TIMEOUT, LP_RETRY, what,
                    "check the registry's health, or raise registry.timeout_ms");
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+        return say(registry, call, LP_REGISTRY_AGAIN, LP_E_REFUSED, LP_RETRY, what,
+                   "set registry.ca.path to the certificates that vouch for it");
     return say(registry, call, LP_REGISTRY_AGAIN, LP_E_IO, LP_RETRY, what, "check registry.url and that it runs");
 }
 
