@@ -4,6 +4,7 @@
 #include "core/log.h"
 
 #include <pthread.h>
+#include <string.h>
 
 enum { KINDS = 64, SYSLOG_ERROR = 3, SYSLOG_WARNING = 4, SYSLOG_INFO = 6 };
 
@@ -14,13 +15,13 @@ static struct {
 } kinds[KINDS];
 static pthread_mutex_t kinds_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* FNV-1a over everything but digits. */
+/* FNV-1a over everything but digits, up to "(after 3ms in state CONNECT, 7 identical error(s) suppressed)". */
 static uint64_t kind_hash(const char *facility, const char *text)
 {
     uint64_t hash = 14695981039346656037u;
     const char *const parts[] = {facility, text};
     for (int part = 0; part < 2; part++)
-        for (const char *c = parts[part]; *c != '\0'; c++)
+        for (const char *c = parts[part]; *c != '\0' && strncmp(c, "(after ", 7) != 0; c++)
             if (*c < '0' || *c > '9') hash = (hash ^ (unsigned char)*c) * 1099511628211u;
     return hash | 1;
 }

@@ -42,6 +42,15 @@ struct lp_reader {
     uint64_t retries;
 };
 
+/* Brokers that are away: their log lines come from the broker threads. */
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
+{
+    (void)client;
+    (void)code;
+    (void)reason;
+    ((struct lp_reader *)opaque)->retries++;
+}
+
 static enum lp_code new_topic(struct lp_reader *reader, const char *name, struct lp_error *err)
 {
     struct topic *topic = &reader->topics[reader->topic_count];
@@ -68,6 +77,8 @@ enum lp_code lp_reader_new(const struct lp_kafka_conf *conf, const char *client_
     struct lp_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL) return lp_fail_memory(err, sizeof *reader);
     LP_GUARD(lp_client_conf_new(conf, LP_CLIENT_READER, client_id, NULL, 0, &rk_conf, err));
+    rd_kafka_conf_set_opaque(rk_conf, reader);
+    rd_kafka_conf_set_error_cb(rk_conf, on_error);
     LP_GUARD(lp_client_new(RD_KAFKA_CONSUMER, rk_conf, &reader->client, err));
     reader->queue = rd_kafka_queue_new(reader->client);
     for (uint32_t i = 0; i < topic_count; i++) LP_GUARD(new_topic(reader, topics[i], err));
