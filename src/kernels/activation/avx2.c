@@ -1,7 +1,7 @@
 /*
  * AVX2 + FMA: 8 values at a time, the tail masked in load and store. exp: n = round(x / ln 2), r = x - n ln 2 in two
- * parts, exp(r) - 1 by polynomial, 2^n as a product of two powers of two, so that overflow and denormals come out
- * right. Operand order of max and min keeps NaN. gelu (erf) and softplus are the scalar kernel's.
+ * parts, exp(r) - 1 by polynomial, 2^n as a product of two powers of two, so that denormals come out right. The
+ * argument is never positive. Operand order of max keeps NaN. gelu (erf) and softplus are the scalar kernel's.
  */
 #include "kernels/activation/activation.h"
 
@@ -18,10 +18,10 @@ INLINE __m256i tail_mask(size_t left)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-/* exp(r) - 1 for |r| <= ln(2) / 2 and the n of x = n ln 2 + r; exp(x) is 0 below the clamp and infinite above. */
+/* For x <= 0: exp(r) - 1 with |r| <= ln(2) / 2, and the n of x = n ln 2 + r. At the clamp exp(x) rounds to 0. */
 INLINE __m256 reduced(__m256 x, __m256 *ret_n)
 {
-    x = _mm256_min_ps(SET(89.0f), _mm256_max_ps(SET(-104.0f), x));
+    x = _mm256_max_ps(SET(-104.0f), x);
     __m256 n =
         _mm256_round_ps(_mm256_mul_ps(x, SET(1.44269504088896341f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     __m256 r = _mm256_fnmadd_ps(n, SET(0.693359375f), x);
@@ -36,7 +36,7 @@ INLINE __m256 reduced(__m256 x, __m256 *ret_n)
     return _mm256_fmadd_ps(_mm256_mul_ps(r, r), p, r);
 }
 
-/* v * 2^n for whole n in [-150, 128]: neither half leaves the range of normal exponents. */
+/* v * 2^n for whole n in [-150, 0]: neither half leaves the range of normal exponents. */
 INLINE __m256 scale(__m256 v, __m256 n)
 {
     __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
@@ -46,13 +46,14 @@ INLINE __m256 scale(__m256 v, __m256 n)
     return _mm256_mul_ps(_mm256_mul_ps(v, a), b);
 }
 
+/* For x <= 0. */
 INLINE __m256 exponential(__m256 x)
 {
     __m256 n, m = reduced(x, &n);
     return scale(_mm256_add_ps(m, SET(1.0f)), n);
 }
 
-/* For x <= 0: 2^n m + (2^n - 1), exact in its second part. */
+/* For x <= 0: 2^n m + (2^n - 1), exact in its second part. What it gives for x > 0 means nothing. */
 INLINE __m256 expm1_negative(__m256 x)
 {
     __m256 n, m = reduced(x, &n);

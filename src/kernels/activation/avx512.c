@@ -1,7 +1,7 @@
 /*
  * AVX-512: 16 values at a time, the tail masked in load and store. exp: n = round(x / ln 2), r = x - n ln 2 in two
- * parts, exp(r) - 1 by polynomial, 2^n by vscalefps (overflow and denormals come out right). Operand order of max and
- * min keeps NaN. gelu (erf) and softplus are the scalar kernel's.
+ * parts, exp(r) - 1 by polynomial, 2^n by vscalefps (denormals come out right). The argument is never positive. Operand
+ * order of max keeps NaN. gelu (erf) and softplus are the scalar kernel's.
  */
 #include "kernels/activation/activation.h"
 
@@ -13,10 +13,10 @@ enum { LANES = 16 };
 
 INLINE __mmask16 tail_mask(size_t left) { return (__mmask16)(left >= LANES ? 0xFFFFu : (1u << left) - 1u); }
 
-/* exp(r) - 1 for |r| <= ln(2) / 2 and the n of x = n ln 2 + r; exp(x) is 0 below the clamp and infinite above. */
+/* For x <= 0: exp(r) - 1 with |r| <= ln(2) / 2, and the n of x = n ln 2 + r. At the clamp exp(x) rounds to 0. */
 INLINE __m512 reduced(__m512 x, __m512 *ret_n)
 {
-    x = _mm512_min_ps(SET(89.0f), _mm512_max_ps(SET(-104.0f), x));
+    x = _mm512_max_ps(SET(-104.0f), x);
     __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, SET(1.44269504088896341f)), _MM_FROUND_TO_NEAREST_INT);
     __m512 r = _mm512_fnmadd_ps(n, SET(0.693359375f), x);
     r = _mm512_fnmadd_ps(n, SET(-2.12194440e-4f), r);
@@ -30,13 +30,14 @@ INLINE __m512 reduced(__m512 x, __m512 *ret_n)
     return _mm512_fmadd_ps(_mm512_mul_ps(r, r), p, r);
 }
 
+/* For x <= 0. */
 INLINE __m512 exponential(__m512 x)
 {
     __m512 n, m = reduced(x, &n);
     return _mm512_scalef_ps(_mm512_add_ps(m, SET(1.0f)), n);
 }
 
-/* For x <= 0: 2^n m + (2^n - 1), exact in its second part. */
+/* For x <= 0: 2^n m + (2^n - 1), exact in its second part. What it gives for x > 0 means nothing. */
 INLINE __m512 expm1_negative(__m512 x)
 {
     __m512 n, m = reduced(x, &n);
