@@ -316,11 +316,22 @@ static enum lp_code compile_view(struct lp_avro_compiler *compiler, const struct
 
 /* ---- plans ---- */
 
+/* "avro: what" to "avro: field 'a.b': what". */
+static void name_field(struct lp_error *err)
+{
+    static const char stage[] = "avro: ";
+    size_t bytes = strncmp(err->text, stage, sizeof stage - 1) == 0 ? sizeof stage - 1 : 0;
+    memmove(err->text, err->text + bytes, strlen(err->text + bytes) + 1);
+    lp_error_wrap(err, "avro: field '%s'", err->field);
+}
+
 static enum lp_code compile(struct lp_avro_compiler *compiler, const struct lp_avro_type *writer,
                             const struct lp_avro_type *reader, struct lp_error *err)
 {
     compiler->place = lp_avro_emit_place(compiler, LP_AVRO_NOWHERE, lp_span_of(NULL, 0));
-    LP_TRY(compile_datum(compiler, writer, reader, compiler->tree.root, err));
+    enum lp_code rc = compile_datum(compiler, writer, reader, compiler->tree.root, err);
+    if (rc == LP_E_MISMATCH && err->field[0] != '\0') name_field(err);
+    LP_TRY(rc);
     lp_avro_emit(compiler, (struct lp_avro_op){.code = LP_AVRO_OP_END});
     lp_avro_skip_subroutines(compiler);
     return lp_avro_step(compiler, err);

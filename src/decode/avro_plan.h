@@ -22,7 +22,7 @@ enum lp_avro_op_code {
     LP_AVRO_OP_END,          /* the body must end here */
     LP_AVRO_OP_FAIL,         /* a datum that the schema or the want cannot take; arg, count: text in chars */
     LP_AVRO_OP_JUMP,         /* target */
-    LP_AVRO_OP_CALL,         /* target; */
+    LP_AVRO_OP_CALL,         /* target */
     LP_AVRO_OP_RETURN,
     LP_AVRO_OP_MARK,         /* arg: register that keeps the position */
     LP_AVRO_OP_REWIND,       /* arg: register; read the same datum again for another want */
@@ -43,11 +43,11 @@ enum lp_avro_op_code {
     LP_AVRO_OP_AT_F64_EACH,
     LP_AVRO_OP_AT_BOOL,      /* slot, count */
     LP_AVRO_OP_AT_BOOL_CHECK,/* count */
-    LP_AVRO_OP_AT_TEXT,      /* slot; extra unused; target: bytes */
+    LP_AVRO_OP_AT_TEXT,      /* slot; target: bytes */
     LP_AVRO_OP_AT_UUID,      /* slot */
     LP_AVRO_OP_AT_DECIMAL,   /* slot; target: bytes; count: scale */
 
-    /* Varints; extra: enum lp_avro_source | LP_AVRO_VIA_FLOAT. */
+    /* Varints. */
     LP_AVRO_OP_SKIP_INTS,    /* count */
     LP_AVRO_OP_SKIP_LONGS,   /* count */
     LP_AVRO_OP_INTS,         /* slot, count */

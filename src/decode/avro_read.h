@@ -39,7 +39,8 @@ lp_avro_varint_slow(const unsigned char *p, const unsigned char *end, uint64_t *
 
 /*
  * A varint of up to eight bytes without a loop: the first clear high bit of the word gives the length, and three steps
- * close the gaps between the 7-bit groups.
+ * close the gaps between the 7-bit groups. One and two bytes have branches of their own: predicted, they let the next
+ * field begin before this one's length is known.
  */
 static inline __attribute__((always_inline)) const unsigned char *
 lp_avro_varint(const unsigned char *p, const unsigned char *end, uint64_t *ret_bits)
@@ -49,6 +50,10 @@ lp_avro_varint(const unsigned char *p, const unsigned char *end, uint64_t *ret_b
     if ((word & 0x80) == 0) {
         *ret_bits = word & 0x7f;
         return p + 1;
+    }
+    if ((word & 0x8000) == 0) {
+        *ret_bits = (word & 0x7f) | (word >> 1 & 0x3f80);
+        return p + 2;
     }
     uint64_t stops = ~word & UINT64_C(0x8080808080808080);
     if (LP_UNLIKELY(stops == 0)) return lp_avro_varint_slow(p, end, ret_bits);

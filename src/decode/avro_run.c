@@ -133,20 +133,46 @@ LP_HOT lp_avro_position read_branch(struct lp_avro_run *run, lp_avro_position p,
     return next;
 }
 
+LP_HOT double read_real(lp_avro_position p, size_t width)
+{
+    return width == 4 ? (double)*(const lp_avro_f32 *)p : *(const lp_avro_f64 *)p;
+}
+
+LP_HOT lp_avro_position optional_real(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p, size_t width,
+                                      uint32_t i)
+{
+    uint32_t branch = 0;
+    p = read_branch(run, p, 2, i, &branch);
+    if (LP_UNLIKELY(p == NULL)) return NULL;
+    run->numbers[op->slot + i] = (double)NAN;
+    if (branch == op->extra) return p;
+    if (LP_UNLIKELY(lp_avro_left(run, p) < width)) return lp_avro_bad(run, LP_AVRO_BAD_SHORT, p, i);
+    run->numbers[op->slot + i] = read_real(p, width);
+    return p + width;
+}
+
+/* While all of them would fit, one byte tells the branches apart; the rest goes field by field. */
 LP_HOT lp_avro_position optional_reals(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p, size_t width)
 {
-    for (uint32_t i = 0; i < op->count; i++) {
-        uint32_t branch = 0;
-        p = read_branch(run, p, 2, i, &branch);
-        if (LP_UNLIKELY(p == NULL)) return NULL;
-        double value = (double)NAN;
-        if (branch != op->extra) {
-            if (LP_UNLIKELY(lp_avro_left(run, p) < width)) return lp_avro_bad(run, LP_AVRO_BAD_SHORT, p, i);
-            value = width == 4 ? (double)*(const lp_avro_f32 *)p : *(const lp_avro_f64 *)p;
-            p += width;
+    const unsigned null_byte = op->extra * 2u, value_byte = 2u - null_byte;
+    const uint32_t count = op->count;
+    double *to = run->numbers + op->slot;
+    uint32_t i = 0;
+    if (LP_LIKELY(lp_avro_left(run, p) >= count * (width + 1))) {
+        for (; i < count; i++) {
+            unsigned byte = *p;
+            if (LP_LIKELY(byte == value_byte)) {
+                to[i] = read_real(p + 1, width);
+                p += width + 1;
+            } else if (byte == null_byte) {
+                to[i] = (double)NAN;
+                p++;
+            } else {
+                break;
+            }
         }
-        run->numbers[op->slot + i] = value;
     }
+    for (; i < count && p != NULL; i++) p = optional_real(run, op, p, width, i);
     return p;
 }
 

@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,6 +208,21 @@ static void error_says_where_and_what(void **state)
     done(&f);
 }
 
+static void plan_error_says_which_field(void **state)
+{
+    (void)state;
+    struct fixture f;
+    const struct lp_want wants[] = {{"a", LP_WANT_NUMBER, 1, 0}};
+    const char *form = "{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":\"%s\"}]}";
+    char writer[128], reader[128];
+    snprintf(writer, sizeof writer, form, "string");
+    snprintf(reader, sizeof reader, form, "int");
+    assert_int_equal(compile(&f, writer, reader, wants, 1), LP_E_MISMATCH);
+    assert_string_equal(f.err.text, "avro: field 'a': the writer's string does not match the reader's int");
+    assert_string_equal(f.err.field, "a");
+    done(&f);
+}
+
 static void plan_outlives_its_schemas_and_wants(void **state)
 {
     (void)state;
@@ -312,6 +328,7 @@ int main(void)
         cmocka_unit_test(absent_body_is_an_empty_one),
         cmocka_unit_test(skipped_list_is_followed_to_its_depth_limit),
         cmocka_unit_test(error_says_where_and_what),
+        cmocka_unit_test(plan_error_says_which_field),
         cmocka_unit_test(plan_outlives_its_schemas_and_wants),
         cmocka_unit_test(runs_never_allocate),
         cmocka_unit_test(every_failed_allocation_is_an_error),
