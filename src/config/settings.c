@@ -70,19 +70,23 @@ static bool is_kafka_key(const char *key, size_t bytes)
     return key[prefix] != '.' && key[bytes - 1] != '.';
 }
 
-/* The setting of a librdkafka key, made when it is new; NULL when there are too many. */
-static struct lp_setting *kafka_setting(struct lp_settings *settings, const char *key, size_t bytes)
+/* The setting of a librdkafka key, made when it is new. */
+static enum lp_code kafka_setting(struct lp_settings *settings, const char *key, size_t bytes, const char *origin,
+                                  struct lp_setting **ret_setting, struct lp_error *err)
 {
     for (uint32_t i = 0; i < settings->kafka_count; i++) {
         const char *known = settings->kafka[i].key;
-        if (strlen(known) == bytes && memcmp(known, key, bytes) == 0) return &settings->kafka[i];
+        *ret_setting = &settings->kafka[i];
+        if (strlen(known) == bytes && memcmp(known, key, bytes) == 0) return LP_OK;
     }
-    if (settings->kafka_count == LP_PASSTHROUGH_MAX) return NULL;
-    struct lp_setting *setting = &settings->kafka[settings->kafka_count];
-    setting->key = lp_pool_copy(settings->pool, key, bytes);
-    if (setting->key == NULL) return NULL;
-    settings->kafka_count++;
-    return setting;
+    if (settings->kafka_count == LP_PASSTHROUGH_MAX)
+        return lp_fail_field(err, LP_E_LIMIT, LP_FATAL, key, "%s: more than %d kafka.* keys", origin,
+                             LP_PASSTHROUGH_MAX);
+    const char *copy = lp_pool_copy(settings->pool, key, bytes);
+    if (copy == NULL) return lp_fail_memory(err, bytes);
+    *ret_setting = &settings->kafka[settings->kafka_count++];
+    (*ret_setting)->key = copy;
+    return LP_OK;
 }
 
 static enum lp_code unknown_key(const char *key, const char *origin, struct lp_error *err)
@@ -129,10 +133,8 @@ static enum lp_code assign(struct lp_settings *settings, const char *key, const 
     if (from_file && ends_with(key, base, ".path"))
         return lp_fail_field(err, LP_E_INVALID, LP_FATAL, key, "%s: %s: names a file already: write %.*s", origin, key,
                              (int)base, key);
-    struct lp_setting *setting = kafka ? kafka_setting(settings, key, base) : &settings->keys[index];
-    if (setting == NULL)
-        return lp_fail_field(err, LP_E_LIMIT, LP_FATAL, key, "%s: more than %d kafka.* keys", origin,
-                             LP_PASSTHROUGH_MAX);
+    struct lp_setting *setting = kafka ? NULL : &settings->keys[index];
+    if (kafka) LP_TRY(kafka_setting(settings, key, base, origin, &setting, err));
     if (setting->source == source && source != LP_FROM_SET)
         return lp_fail_field(err, LP_E_INVALID, LP_FATAL, key, "%s: %s is set twice, first at %s: remove one", origin,
                              key, setting->origin);
