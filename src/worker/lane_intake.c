@@ -5,9 +5,10 @@
 #include "core/log.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { RETRY_SCHEMA_NS = 20 * 1000 * 1000 };
+enum { RETRY_SCHEMA_NS = 20 * 1000 * 1000, RECORD_QUOTED_BYTES = 256 };
 
 void lp_lane_fail(struct lp_lane *lane, const struct lp_error *error)
 {
@@ -21,12 +22,30 @@ static void add_header(void *context, const char *name, struct lp_span value)
     (void)lp_headers_add(context, name, value);
 }
 
+/* Only when asked (log.records): a bad record's contents may be anybody's. */
+static void log_record(const struct lp_lane *lane, const char *topic, const struct lp_source_record *record,
+                       enum lp_stage stage, const struct lp_error *error)
+{
+    char quoted[RECORD_QUOTED_BYTES * 2 + 1];
+    size_t bytes = record->value.size < RECORD_QUOTED_BYTES ? record->value.size : RECORD_QUOTED_BYTES;
+    bool text = lane->shared->config->input_format == LP_CONFIG_JSON;
+    for (size_t i = 0; i < bytes; i++) {
+        if (text) quoted[i] = (char)record->value.data[i];
+        else snprintf(quoted + 2 * i, 3, "%02x", record->value.data[i]);
+    }
+    quoted[text ? bytes : 2 * bytes] = '\0';
+    LP_LOG(LP_LOG_WARN, "bad_record", lp_kv("topic", topic), lp_kv_int("partition", record->partition),
+           lp_kv_int("offset", record->offset), lp_kv("stage", lp_stage_name(stage)), lp_kv("field", error->field),
+           lp_kv("reason", error->text), lp_kv("value", quoted));
+}
+
 void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
                     lp_ledger_ticket entry, enum lp_stage stage, const struct lp_error *error)
 {
     const struct lp_config *config = lane->shared->config;
     const char *topic = config->input_topics.items[record->topic_index];
     lane->stats.errors[stage]++;
+    if (lane->shared->config->log_records && record->value.data != NULL) log_record(lane, topic, record, stage, error);
     if (lane->dead_letter == NULL) {
         struct lp_error failure = *error;
         (void)lp_error_wrap(&failure, "%s [%d] offset %lld: no dead_letter.topic is set", topic, record->partition,

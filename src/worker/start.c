@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ASK_TIMEOUT_MS = 5000, RETRY_MS = 500 };
+enum { ASK_TIMEOUT_MS = 5000, CHECK_TIMEOUT_MS = 1000, RETRY_MS = 500 };
 
 /* One question that is asked again until it is answered, the start is given up, or time is over. */
 struct wait {
@@ -73,6 +73,28 @@ static enum lp_code find_topics(struct wait *wait, struct lp_error *err)
                              config->output_topic, output_count, input_count);
     if (config->dead_letter_topic == NULL) return LP_OK;
     return ask_partitions(wait, config->dead_letter_topic, "dead_letter.topic", &shared->dead_letter_partitions, err);
+}
+
+enum lp_code lp_worker_check_partitions(struct lp_worker *worker, struct lp_error *err)
+{
+    const struct lp_config *config = worker->shared.config;
+    uint32_t output_count = 0, input_count = 0;
+    struct lp_error ignored;
+    if (config->output_partition != LP_CONFIG_PARTITION_AUTO || !worker->shared.keep_partition) return LP_OK;
+    if (lp_admin_partition_count(&worker->shared.kafka, config->output_topic, CHECK_TIMEOUT_MS, &output_count,
+                                 &ignored) != LP_OK)
+        return LP_OK;
+    for (uint32_t i = 0; i < config->input_topics.count; i++) {
+        const char *topic = config->input_topics.items[i];
+        if (lp_admin_partition_count(&worker->shared.kafka, topic, CHECK_TIMEOUT_MS, &input_count, &ignored) == LP_OK &&
+            input_count != output_count)
+            return lp_fail_field(
+                err, LP_E_MISMATCH, LP_FATAL, "output.partition",
+                "%s has %u partitions now, %s has %u: predictions would move to other partitions: make "
+                "the counts equal, or set output.partition",
+                topic, input_count, config->output_topic, output_count);
+    }
+    return LP_OK;
 }
 
 static enum lp_code load_schemas(const char *paths, struct lp_avro_schema **schemas, uint32_t max, uint32_t *ret_count,

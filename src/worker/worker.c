@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STATUS_FLUSH_MS = 2000, LOG_INTERVAL_S = 60, WATCHDOG_GRACE_MS = 2000 };
+enum { STATUS_FLUSH_MS = 2000, LOG_INTERVAL_S = 60, COUNT_INTERVAL_S = 60, WATCHDOG_GRACE_MS = 2000 };
 
 /* --- what control asks of us --- */
 
@@ -135,6 +135,11 @@ enum lp_code lp_worker_tick(struct lp_worker *worker, struct lp_error *err)
 {
     lp_reporter_run(worker->reporter, &worker->slot);
     log_progress(worker);
+    if (lp_clock_ns() >= worker->next_count_ns) {
+        /* Not at the first tick: the start has just asked. */
+        if (worker->next_count_ns > 0) LP_TRY(lp_worker_check_partitions(worker, err));
+        worker->next_count_ns = lp_clock_ns() + (uint64_t)COUNT_INTERVAL_S * 1000000000;
+    }
     for (uint32_t i = 0; i < worker->shared.lane_count; i++)
         if (lp_lane_ended(worker->lanes[i])) LP_TRY(lp_lane_join(worker->lanes[i], err));
     return LP_OK;

@@ -24,7 +24,7 @@ struct lp_worker {
     uint64_t start_ns;
     int64_t start_wall_ms;
     uint64_t poll_interval_ns; /* max.poll.interval.ms */
-    uint64_t next_log_ns;
+    uint64_t next_log_ns, next_count_ns;
     uint64_t logged_records;
     _Atomic(const char *) waiting_for; /* what the start waits for; static text */
 };
@@ -34,6 +34,9 @@ struct lp_worker {
 LP_MUST_USE enum lp_code lp_worker_prepare(struct lp_worker *worker, lp_worker_interrupted *interrupted, void *context,
                                            struct lp_error *err);
 void lp_worker_unprepare(struct lp_worker *worker);
+/** Do the partition counts still agree as they did at the start? LP_E_MISMATCH when they parted. A broker away proves
+ * nothing. */
+LP_MUST_USE enum lp_code lp_worker_check_partitions(struct lp_worker *worker, struct lp_error *err);
 /** lp_control_callbacks.check: the model's features against the input's schemas. */
 enum lp_code lp_worker_check_model(void *context, const struct lp_model *model, struct lp_error *err);
 
