@@ -92,7 +92,7 @@ static enum lp_code pack_weights(struct lp_plan *plan, struct lp_error *err)
     return LP_OK;
 }
 
-static enum lp_code bind_link(struct lp_plan *plan, struct lp_buffer *text)
+static void bind_ends(struct lp_plan *plan, struct lp_buffer *text)
 {
     const char *kernel = "";
     plan->sigmoid = lp_activation_select(lp_cpu_get(), LP_ACT_SIGMOID, &kernel);
@@ -101,7 +101,6 @@ static enum lp_code bind_link(struct lp_plan *plan, struct lp_buffer *text)
                        : plan->bundle->link == LP_LINK_SOFTMAX ? "softmax"
                                                                : "identity";
     lp_buffer_format(text, "link %s %s\n", name, plan->bundle->link == LP_LINK_IDENTITY ? "copy" : kernel);
-    return LP_OK;
 }
 
 static enum lp_code build(struct lp_plan *plan, struct lp_buffer *text, struct lp_error *err)
@@ -113,7 +112,7 @@ static enum lp_code build(struct lp_plan *plan, struct lp_buffer *text, struct l
     if (plan->steps == NULL || plan->buffer_widths == NULL) return lp_fail_memory(err, plan->bytes);
     LP_TRY(lp_plan_schedule(plan, err));
     for (uint32_t i = 0; i < plan->step_count; i++) LP_TRY(bind_step(plan, &plan->steps[i], text, err));
-    LP_TRY(bind_link(plan, text));
+    bind_ends(plan, text);
     LP_TRY(pack_weights(plan, err));
     /* A line is far shorter than the limit allows each op: only memory can have run out. */
     if (text->failed) return lp_fail_memory(err, text->capacity);

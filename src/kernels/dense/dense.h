@@ -45,4 +45,10 @@ uint32_t lp_dense_kernels(const struct lp_cpu *cpu, const struct lp_dense_kernel
 /** The kernel for layers on this CPU; the rule and its reasons are in select.c. Never NULL. */
 const struct lp_dense_kernel *lp_dense_select(const struct lp_cpu *cpu);
 
+/**
+ * Make OpenBLAS single-threaded in its callers' threads. @param ret_build its own description, static
+ * @return false when it is not the pthread build: then nothing was changed, and it must not be used
+ */
+bool lp_dense_openblas_setup(const char **ret_build);
+
 #endif

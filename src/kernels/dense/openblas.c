@@ -34,3 +34,12 @@ static void run(const struct lp_dense_layer *layer, const float *x, uint32_t row
 }
 
 const struct lp_dense_kernel lp_dense_f32_openblas = {"openblas", packed_floats, pack, run};
+
+bool lp_dense_openblas_setup(const char **ret_build)
+{
+    enum { PTHREAD = 1 }; /* openblas_get_parallel: 0 serial, 1 pthread, 2 OpenMP */
+    *ret_build = openblas_get_config();
+    if (openblas_get_parallel() != PTHREAD) return false;
+    openblas_set_num_threads(1);
+    return true;
+}
