@@ -14,7 +14,7 @@ static int run(int argc, char **argv);
 const struct lp_command lp_command_check = {
     .name = "check",
     .help = "verify a configuration, a bundle, or a bundle against a schema, without a broker",
-    .usage = "usage: lepton check worker.properties [--print-config] [--set KEY=VALUE] [--json]\n"
+    .usage = "usage: lepton check [worker.properties] [--print-config] [--set KEY=VALUE] [--json]\n"
              "       lepton check BUNDLE [--schema SCHEMA.avsc] [--json]\n"
              "       lepton check --print-reference\n"
              "\n"
@@ -93,7 +93,10 @@ static int run(int argc, char **argv)
         lp_config_print_reference(stdout);
         return lp_command_finish(&lp_command_check, LP_EXIT_OK);
     }
-    if (operands.count == 0) return lp_command_misuse(&lp_command_check, "which file?");
+    /* Without a file the environment and --set may still make a configuration, as for `run`. */
+    if (operands.count == 0 && !check.print_config && check.overrides.count == 0)
+        return lp_command_misuse(&lp_command_check, "which file?");
+    if (operands.count == 0) return lp_command_finish(&lp_command_check, check_config(&check, NULL));
     bool bundle = lp_bundles_looks_like(operands.items[0]);
     if (!bundle && check.schema != NULL) return lp_command_misuse(&lp_command_check, "--schema wants a bundle");
     if (bundle && (check.print_config || check.overrides.count > 0))

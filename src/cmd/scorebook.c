@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ROWS_MAX_BYTES = 64 << 20, TEXTS_FULL_BYTES = 1 << 20 };
+
 /* One record of the batch, in order: a row of its own, or a text in `texts` that takes its place. */
 struct entry {
     bool rejected;
@@ -15,8 +17,9 @@ struct lp_scorebook {
     const struct lp_model *model;
     struct lp_scorebook_options options;
     struct lp_infer *infer;
-    double *rows;                   /* [LP_SCOREBOOK_ROWS][column_count] */
-    float *margins, *scores;        /* [LP_SCOREBOOK_ROWS][output_count] */
+    uint32_t rows_max;              /* LP_SCOREBOOK_ROWS, or fewer of a very wide model */
+    double *rows;                   /* [rows_max][column_count] */
+    float *margins, *scores;        /* [rows_max][output_count] */
     double *observed;               /* [feature_count] */
     struct lp_clean_counts *counts; /* [feature_count] */
     struct entry entries[LP_SCOREBOOK_ROWS];
@@ -38,21 +41,24 @@ enum lp_code lp_scorebook_new(const struct lp_model *model, const struct lp_scor
     struct lp_scorebook *book = calloc(1, sizeof *book);
     if (book == NULL) return lp_fail_memory(err, sizeof *book);
     enum lp_code rc;
-    size_t outputs = (size_t)LP_SCOREBOOK_ROWS * bundle->output_count + 1;
+    size_t widest = bundle->column_count > bundle->output_count ? bundle->column_count : bundle->output_count;
+    size_t affordable = ROWS_MAX_BYTES / (widest * sizeof *book->rows + 1);
+    book->rows_max = affordable >= LP_SCOREBOOK_ROWS ? LP_SCOREBOOK_ROWS : affordable > 0 ? (uint32_t)affordable : 1;
+    size_t outputs = (size_t)book->rows_max * bundle->output_count + 1;
     book->model = model;
     book->options = *options;
     book->header_due = options->style == LP_SCOREBOOK_CSV;
     lp_buffer_init(&book->texts, LP_SCOREBOOK_OUTPUT_MAX_BYTES);
     lp_buffer_init(&book->line, LP_SCOREBOOK_OUTPUT_MAX_BYTES);
-    book->rows = calloc((size_t)LP_SCOREBOOK_ROWS * bundle->column_count + 1, sizeof *book->rows);
+    book->rows = calloc((size_t)book->rows_max * bundle->column_count + 1, sizeof *book->rows);
     book->margins = calloc(outputs, sizeof *book->margins);
     book->scores = calloc(outputs, sizeof *book->scores);
     book->observed = calloc((size_t)bundle->feature_count + 1, sizeof *book->observed);
     book->counts = calloc((size_t)bundle->feature_count + 1, sizeof *book->counts);
     if (book->rows == NULL || book->margins == NULL || book->scores == NULL || book->observed == NULL ||
         book->counts == NULL)
-        LP_GUARD(lp_fail_memory(err, (size_t)LP_SCOREBOOK_ROWS * bundle->column_count * sizeof *book->rows));
-    LP_GUARD(lp_infer_new(model->plan, LP_SCOREBOOK_ROWS, &book->infer, err));
+        LP_GUARD(lp_fail_memory(err, (size_t)book->rows_max * bundle->column_count * sizeof *book->rows));
+    LP_GUARD(lp_infer_new(model->plan, book->rows_max, &book->infer, err));
     *ret_book = book;
     return LP_OK;
 out:
@@ -173,6 +179,12 @@ static void print_error(const struct lp_scorebook *book, const char *stage, cons
 
 /* --- the batch --- */
 
+static bool is_full(const struct lp_scorebook *book)
+{
+    return book->entry_count == LP_SCOREBOOK_ROWS || book->row_count == book->rows_max ||
+           book->texts.size > TEXTS_FULL_BYTES;
+}
+
 enum lp_code lp_scorebook_reject(struct lp_scorebook *book, const char *stage, const struct lp_error *why,
                                  struct lp_error *err)
 {
@@ -191,7 +203,7 @@ enum lp_code lp_scorebook_reject(struct lp_scorebook *book, const char *stage, c
         (struct entry){.rejected = true, .text = text, .text_bytes = book->texts.size - text};
     book->records++;
     book->rejected++;
-    return book->entry_count == LP_SCOREBOOK_ROWS ? lp_scorebook_flush(book, err) : LP_OK;
+    return is_full(book) ? lp_scorebook_flush(book, err) : LP_OK;
 }
 
 enum lp_code lp_scorebook_add(struct lp_scorebook *book, const struct lp_record *record, struct lp_error *err)
@@ -215,7 +227,7 @@ enum lp_code lp_scorebook_add(struct lp_scorebook *book, const struct lp_record 
     book->entry_count++;
     book->row_count++;
     book->records++;
-    return book->entry_count == LP_SCOREBOOK_ROWS ? lp_scorebook_flush(book, err) : LP_OK;
+    return is_full(book) ? lp_scorebook_flush(book, err) : LP_OK;
 }
 
 /* The answer of one scored record; a score that is not finite is a bad record at stage infer, as in `run`. */

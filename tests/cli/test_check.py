@@ -112,6 +112,16 @@ class Check(unittest.TestCase):
         self.assertEqual((code, out), (1, ""))
         self.assertTrue(err.startswith("lepton: check: --set: lanes=x"))
 
+    def test_the_environment_alone_may_be_the_configuration(self):
+        environment = {"LEPTON_KAFKA_BOOTSTRAP_SERVERS": "a:1", "LEPTON_INPUT_TOPICS": "clicks", "LEPTON_GROUP_ID": "g",
+                       "LEPTON_INPUT_FORMAT": "json", "LEPTON_OUTPUT_FORMAT": "json", "LEPTON_MODEL_URI": "file:///m"}
+        code, out, _ = run("check", "--print-config", "--set", "output.topic=o", environment=environment)
+        self.assertEqual(code, 0)
+        self.assertIn("kafka.bootstrap.servers = a:1  # LEPTON_KAFKA_BOOTSTRAP_SERVERS\n", out)
+        code, _, err = run("check", "--print-config", environment=environment)
+        self.assertEqual(code, 1)
+        self.assertIn("output.topic is not set", err)
+
     def test_the_reference_is_markdown(self):
         code, out, _ = run("check", "--print-reference")
         self.assertEqual(code, 0)

@@ -118,6 +118,18 @@ class Score(unittest.TestCase):
         self.assertIn("clipped to [-3, 3]", features["vector"]["why"])
         self.assertEqual(features["speed"]["why"], "(x - median 2.5) / iqr 7")
 
+    def test_a_very_wide_model_is_scored_in_smaller_batches(self):
+        width = 100000
+        graph, tensors = program.bundle.dense_graph([(np.full((width, 1), 1 / width), [0.25])])
+        features = [{"name": "v", "from": "v", "kind": "vector", "width": width, "missing": {"policy": "value", "value": 0}}]
+        manifest = program.bundle.make_manifest("wide", "1", "regression", features, graph, "identity")
+        model = program.Model("wide.safetensors", manifest, tensors)
+        out, _ = score(model.path, "-", data="".join('{"v":%s}\n' % ([i] * width) for i in range(5)) + "{}\n" * 300)
+        self.assertEqual(len(out), 305)
+        got = [json.loads(line)["scores"][0] for line in out]
+        np.testing.assert_allclose(got, [0.25, 1.25, 2.25, 3.25, 4.25] + [0.25] * 300, rtol=1e-4)
+        self.assertNotIn("label", out[0])
+
     def test_a_pipe_gets_each_answer_without_waiting_for_the_next_record(self):
         with subprocess.Popen([program.LEPTON, "score", self.mlp.path, "-"], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE) as child:
