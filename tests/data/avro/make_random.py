@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Random conformance cases in the format of cases.jsonl: schemas, an evolved reader, data, all leaves wanted.
 
-    venv/bin/python tests/data/avro/make_random.py SEED COUNT > /tmp/random.jsonl
-    LEPTON_AVRO_CASES=/tmp/random.jsonl build/release/tests/unit_decode_test_avro_conformance
+    venv/bin/python tests/data/avro/make_random.py SEED COUNT > random.jsonl
+    LEPTON_AVRO_CASES=random.jsonl build/release/tests/unit_decode_test_avro_conformance
 
 Expected values are fastavro's. The generator keeps to what fastavro gets right: whole numbers that a float holds, defaults
 written out in full, unions of types that do not promote into one another.
