@@ -209,7 +209,9 @@ static void finish_replay(struct lp_control *control)
     if (known != NULL && (wanted == NULL || known->generation > wanted->generation) && !control->retired_at_replay)
         wanted = known; /* compaction kept a stale record, or the newest is not there */
     if (control->retired_at_replay) {
-        control->observed = known != NULL ? known->generation : 0;
+        /* What replicas that ran all along have observed: neither starts at a generation that the other ignores. */
+        if (wanted != NULL) control->observed = wanted->generation;
+        if (known != NULL && known->generation > control->observed) control->observed = known->generation;
         retire(control);
     } else if (wanted != NULL) {
         start_with(control, wanted);
@@ -243,14 +245,16 @@ static void on_new_desired(struct lp_control *control, struct lp_desired *desire
     pthread_mutex_unlock(&control->mutex);
 }
 
-static void keep_higher(struct lp_desired **kept, struct lp_desired *desired)
+/* Takes `desired`; was it above what is kept? */
+static bool keep_higher(struct lp_desired **kept, struct lp_desired *desired)
 {
     if (*kept != NULL && (*kept)->generation >= desired->generation) {
         lp_desired_free(desired);
-        return;
+        return false;
     }
     lp_desired_free(*kept);
     *kept = desired;
+    return true;
 }
 
 static void on_control_record(struct lp_control *control, const struct lp_reader_record *record)
@@ -273,8 +277,8 @@ static void on_control_record(struct lp_control *control, const struct lp_reader
         lp_desired_free(desired);
         return;
     }
-    control->retired_at_replay = false;
-    keep_higher(&control->wanted, desired);
+    /* As while running: an old generation after a null value revives nothing. */
+    if (keep_higher(&control->wanted, desired)) control->retired_at_replay = false;
 }
 
 static void on_status_record(struct lp_control *control, const struct lp_reader_record *record)
@@ -286,8 +290,11 @@ static void on_status_record(struct lp_control *control, const struct lp_reader_
     if (lp_status_record_parse(record->value, &status, &err) != LP_OK) return;
     if (strcmp(status.slot, control->options.slot) == 0 && status.desired_json != NULL &&
         lp_desired_parse(lp_span_text(status.desired_json), control->options.control_max_bytes, &desired, &err) ==
-            LP_OK)
-        keep_higher(&control->known, desired);
+            LP_OK) {
+        /* What this replica accepted before it crashed stays told, also when it cannot be loaded now. */
+        if (strcmp(status.replica, control->options.replica) == 0) set_accepted(control, status.desired_json);
+        (void)keep_higher(&control->known, desired);
+    }
     lp_status_record_done(&status);
 }
 

@@ -1,0 +1,214 @@
+/* What a worker lands in at its start, from what stands in the control and status topics. Control needs no group: these
+ * tests wait for no partition. */
+#include "support/worker_bed.h"
+
+static struct wb wb;
+
+static int set_up(void **state)
+{
+    (void)state;
+    wb_start(&wb, 1);
+    return 0;
+}
+
+static int take_down(void **state)
+{
+    (void)state;
+    wb_end(&wb);
+    return 0;
+}
+
+static struct lp_status_record state_now(void)
+{
+    struct lp_status_record status;
+    struct lp_control_event events[LP_CONTROL_EVENTS_MAX];
+    lp_worker_control(wb.worker, &status, events);
+    return status;
+}
+
+/* A status record of some replica that has accepted `generation` with model `name`. */
+static void told(const char *replica, uint64_t generation, const char *name)
+{
+    char source[1024], text[4096], key[64];
+    wb_source(name, source, sizeof source);
+    snprintf(key, sizeof key, "default/%s", replica);
+    snprintf(text, sizeof text,
+             "{\"format\":1,\"slot\":\"default\",\"replica\":\"%s\",\"generation\":%llu,\"serving_generation\":%llu,"
+             "\"version\":\"1\",\"sha256\":null,\"state\":\"live\",\"reason\":null,\"desired\":{\"format\":1,"
+             "\"generation\":%llu,\"active\":%s},\"time\":\"2026-01-01T00:00:00.000Z\"}",
+             replica, (unsigned long long)generation, (unsigned long long)generation, (unsigned long long)generation,
+             source);
+    struct wb_message message = {.topic = "status", .key = key, .value = text, .value_size = strlen(text)};
+    wb_send(&wb, &message);
+    wb_flush(&wb);
+}
+
+static const char missing[] = "{\"uri\":\"file://" WB_FOLDER "/gone.safetensors\",\"sha256\":"
+                              "\"0000000000000000000000000000000000000000000000000000000000000000\"}";
+
+static void deploy_missing(uint64_t generation, const char *previous)
+{
+    char text[4096];
+    snprintf(text, sizeof text, "{\"format\":1,\"generation\":%llu,\"active\":%s%s%s}", (unsigned long long)generation,
+             missing, previous != NULL ? ",\"previous\":" : "", previous != NULL ? previous : "");
+    wb_control(&wb, "default", text);
+}
+
+static void the_latest_of_the_control_topic_is_served(void **state)
+{
+    (void)state;
+    wb_deploy(&wb, 1, "a", "");
+    wb_deploy(&wb, 2, "b", "");
+    wb_deploy(&wb, 3, "c", "");
+    wb_run(&wb, NULL);
+    wb_wait_state(&wb, LP_SLOT_LIVE, 3);
+    assert_string_equal(state_now().version, "3");
+}
+
+static void a_broken_active_at_start_serves_previous_degraded(void **state)
+{
+    (void)state;
+    char previous[1024];
+    struct wb_log out, status;
+    wb_source("b", previous, sizeof previous);
+    wb_log_open(&out, &wb, "out", 1);
+    wb_log_open(&status, &wb, "status", 1);
+    deploy_missing(4, previous);
+    wb_run(&wb, NULL);
+    json_t *record = wb_status_wait(&status, 4, "degraded");
+    assert_string_equal(json_string_value(json_object_get(record, "version")), "2");
+    assert_non_null(strstr(json_string_value(json_object_get(record, "reason")), "gone.safetensors"));
+    json_decref(record);
+    wb_send_case(&wb, 0, 0, WB_CASES);
+    assert_true(wb_log_wait(&out, 1));
+    struct wb_prediction prediction = wb_parse(&out.records[0]);
+    assert_int_equal(prediction.model, 1);
+    assert_true(prediction.degraded);
+    wb_check_score(&out.records[0], &prediction, WB_CASES);
+    wb_log_close(&out);
+    wb_log_close(&status);
+}
+
+static void a_broken_active_without_previous_serves_what_was_accepted_last(void **state)
+{
+    (void)state;
+    told("r2", 3, "a");
+    deploy_missing(4, NULL);
+    wb_run(&wb, NULL);
+    wb_wait_state(&wb, LP_SLOT_DEGRADED, 4);
+    assert_string_equal(state_now().version, "1");
+}
+
+static void a_broken_active_with_nothing_before_serves_nothing(void **state)
+{
+    (void)state;
+    deploy_missing(4, NULL);
+    wb_run(&wb, (const char *[]){"model.uri", "file://" WB_FOLDER "/a.safetensors", NULL});
+    wb_wait_state(&wb, LP_SLOT_REFUSED, 4);
+    assert_false(state_now().serving); /* model.uri is only for a control topic without a record */
+}
+
+static void the_highest_accepted_generation_of_the_status_topic_wins(void **state)
+{
+    (void)state;
+    told("r2", 7, "c");
+    told("r3", 6, "b");
+    wb_deploy(&wb, 5, "a", "");
+    wb_run(&wb, NULL);
+    wb_wait_state(&wb, LP_SLOT_LIVE, 7);
+    assert_string_equal(state_now().version, "3");
+    /* What is not above it stays ignored, what is above is taken. */
+    wb_deploy(&wb, 6, "b", "");
+    wb_deploy(&wb, 8, "b", "");
+    wb_wait_state(&wb, LP_SLOT_LIVE, 8);
+    assert_string_equal(state_now().version, "2");
+}
+
+static void a_null_value_at_the_end_retires_at_start_and_remembers_the_generation(void **state)
+{
+    (void)state;
+    struct wb_log status;
+    wb_log_open(&status, &wb, "status", 1);
+    wb_deploy(&wb, 5, "a", "");
+    wb_control(&wb, "default", NULL);
+    wb_run(&wb, NULL);
+    wb_wait_state(&wb, LP_SLOT_RETIRED, 5);
+    assert_false(state_now().serving);
+    /* Replicas that ran all along know generation 5; this one must refuse it as they do. */
+    wb_deploy(&wb, 5, "b", "");
+    uint64_t deadline_ms = bed_ms() + WB_WAIT_MS;
+    while (status.count == 0 || strstr(status.records[status.count - 1].value, "not above the observed 5") == NULL) {
+        assert_true(bed_ms() < deadline_ms);
+        wb_log_poll(&status, 50);
+    }
+    wb_deploy(&wb, 6, "b", "");
+    wb_wait_state(&wb, LP_SLOT_LIVE, 6);
+    wb_log_close(&status);
+}
+
+static void an_old_generation_after_a_null_value_does_not_revive_at_start(void **state)
+{
+    (void)state;
+    wb_deploy(&wb, 5, "a", "");
+    wb_control(&wb, "default", NULL);
+    wb_deploy(&wb, 4, "b", "");
+    wb_run(&wb, NULL);
+    wb_wait_state(&wb, LP_SLOT_RETIRED, 5); /* as a replica that ran all along */
+}
+
+static void without_a_control_record_model_uri_is_generation_zero(void **state)
+{
+    (void)state;
+    wb_run(&wb, (const char *[]){"model.uri", "file://" WB_FOLDER "/b.safetensors", NULL});
+    wb_wait_state(&wb, LP_SLOT_LIVE, 0);
+    assert_string_equal(state_now().version, "2");
+    wb_deploy(&wb, 1, "a", "");
+    wb_wait_state(&wb, LP_SLOT_LIVE, 1);
+}
+
+static void without_any_model_it_stays_up_and_consumes_nothing(void **state)
+{
+    (void)state;
+    const char *reason = "";
+    wb_run(&wb, NULL);
+    wb_wait_state(&wb, LP_SLOT_STARTING, 0);
+    usleep(300000);
+    assert_false(lp_worker_ready(wb.worker, &reason));
+    assert_string_equal(reason, "no model live");
+    assert_true(lp_worker_live(wb.worker, &reason));
+    assert_false(wb_totals(&wb).joined);
+    assert_int_equal(wb_totals(&wb).assigned, 0);
+}
+
+static void what_was_accepted_is_still_told_after_a_restart_that_cannot_load_it(void **state)
+{
+    (void)state;
+    struct wb_log status;
+    wb_log_open(&status, &wb, "status", 1);
+    told("r1", 3, "a"); /* this replica's own, as a crash leaves it */
+    deploy_missing(4, NULL);
+    wb_run(&wb, NULL);
+    json_t *record = wb_status_wait(&status, 4, "degraded");
+    json_t *desired = json_object_get(record, "desired");
+    assert_int_equal(json_integer_value(json_object_get(desired, "generation")), 3);
+    json_decref(record);
+    wb_log_close(&status);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, take_down)
+    const struct CMUnitTest tests[] = {
+        TEST(the_latest_of_the_control_topic_is_served),
+        TEST(a_broken_active_at_start_serves_previous_degraded),
+        TEST(a_broken_active_without_previous_serves_what_was_accepted_last),
+        TEST(a_broken_active_with_nothing_before_serves_nothing),
+        TEST(the_highest_accepted_generation_of_the_status_topic_wins),
+        TEST(a_null_value_at_the_end_retires_at_start_and_remembers_the_generation),
+        TEST(an_old_generation_after_a_null_value_does_not_revive_at_start),
+        TEST(without_a_control_record_model_uri_is_generation_zero),
+        TEST(without_any_model_it_stays_up_and_consumes_nothing),
+        TEST(what_was_accepted_is_still_told_after_a_restart_that_cannot_load_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
