@@ -170,26 +170,40 @@ static enum lp_code build(struct builder *builder, const json_t *schema, struct 
     return LP_OK;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const struct node *const *)a)->name, (*(const struct node *const *)b)->name);
+}
+
+static const struct node *find_definition(const struct node **definitions, size_t count, const char *name)
+{
+    const struct node wanted = {.name = name}, *key = &wanted;
+    const struct node **found = bsearch(&key, definitions, count, sizeof *definitions, by_name);
+    return found != NULL ? *found : NULL;
+}
+
 /* Every reference becomes what it names: in its namespace, else (Avro before 1.9 wrote such) without one. */
 static enum lp_code resolve(struct lp_avro_length *length, struct lp_error *err)
 {
-    for (uint32_t i = 0; i < length->count; i++) {
+    const struct node **definitions = calloc(length->count, sizeof *definitions);
+    if (definitions == NULL) return lp_fail_memory(err, length->count * sizeof *definitions);
+    size_t count = 0;
+    for (uint32_t i = 0; i < length->count; i++)
+        if (length->nodes[i].kind != KIND_NAME && length->nodes[i].name != NULL)
+            definitions[count++] = &length->nodes[i];
+    qsort(definitions, count, sizeof *definitions, by_name);
+    enum lp_code rc = LP_OK;
+    for (uint32_t i = 0; i < length->count && rc == LP_OK; i++) {
         struct node *node = &length->nodes[i];
         if (node->kind != KIND_NAME) continue;
         const char *bare = strrchr(node->name, '.');
-        const struct node *found = NULL;
-        for (uint32_t k = 0; k < length->count; k++) {
-            const struct node *other = &length->nodes[k];
-            if (other->kind == KIND_NAME || other->name == NULL) continue;
-            if (strcmp(other->name, node->name) == 0) found = other;
-            if (found == NULL && bare != NULL && strcmp(other->name, bare + 1) == 0) found = other;
-        }
-        if (found == NULL)
-            return lp_fail(err, LP_E_INVALID, LP_FATAL, "the schema names %.200s, which it does not define",
-                           node->name);
-        node->first = (uint32_t)(found - length->nodes);
+        const struct node *found = find_definition(definitions, count, node->name);
+        if (found == NULL && bare != NULL) found = find_definition(definitions, count, bare + 1);
+        if (found != NULL) node->first = (uint32_t)(found - length->nodes);
+        else rc = lp_fail(err, LP_E_INVALID, LP_FATAL, "the schema names %.200s, which it does not define", node->name);
     }
-    return LP_OK;
+    free(definitions);
+    return rc;
 }
 
 enum lp_code lp_avro_length_new(struct lp_span schema, struct lp_avro_length **ret_length, struct lp_error *err)
