@@ -257,11 +257,61 @@ static void refusals_leave_the_old_model_serving(void **state)
     wb_end(&wb);
 }
 
+static void a_broken_active_at_start_serves_previous_degraded(void **state)
+{
+    (void)state;
+    struct wb wb;
+    char text[4096], previous[1024];
+    struct wb_log out, status;
+    wb_start(&wb, 1);
+    wb_source("b", previous, sizeof previous);
+    wb_log_open(&out, &wb, "out", 1);
+    wb_log_open(&status, &wb, "status", 1);
+    snprintf(text, sizeof text,
+             "{\"format\":1,\"generation\":4,\"active\":{\"uri\":\"file://" WB_FOLDER
+             "/gone.safetensors\",\"sha256\":\"" ZEROS "\"},\"previous\":%s}",
+             previous);
+    wb_control(&wb, "default", text);
+    wb_run(&wb, NULL);
+    json_t *record = wb_status_wait(&status, 4, "degraded");
+    assert_string_equal(json_string_value(json_object_get(record, "version")), "2");
+    assert_non_null(strstr(json_string_value(json_object_get(record, "reason")), "gone.safetensors"));
+    json_decref(record);
+    wb_send_case(&wb, 0, 0, WB_CASES);
+    assert_true(wb_log_wait(&out, 1));
+    struct wb_prediction prediction = wb_parse(&out.records[0]);
+    assert_int_equal(prediction.model, 1);
+    assert_true(prediction.degraded);
+    wb_check_score(&out.records[0], &prediction, WB_CASES);
+    wb_log_close(&out);
+    wb_log_close(&status);
+    wb_end(&wb);
+}
+
+static void without_any_model_it_stays_up_and_consumes_nothing(void **state)
+{
+    (void)state;
+    struct wb wb;
+    const char *reason = "";
+    wb_start(&wb, 1);
+    wb_run(&wb, NULL);
+    wb_wait_state(&wb, LP_SLOT_STARTING, 0);
+    usleep(300000);
+    assert_false(lp_worker_ready(wb.worker, &reason));
+    assert_string_equal(reason, "no model live");
+    assert_true(lp_worker_live(wb.worker, &reason));
+    assert_false(wb_totals(&wb).joined);
+    assert_int_equal(wb_totals(&wb).assigned, 0);
+    wb_end(&wb);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_swap_changes_the_version_at_one_point_of_each_partition),
         cmocka_unit_test(refusals_leave_the_old_model_serving),
+        cmocka_unit_test(a_broken_active_at_start_serves_previous_degraded),
+        cmocka_unit_test(without_any_model_it_stays_up_and_consumes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
