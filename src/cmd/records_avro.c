@@ -1,5 +1,4 @@
 /* Avro object container files (Avro 1.11 specification): header, blocks, codecs null and deflate. */
-#include "cmd/avro_length.h"
 #include "cmd/records_private.h"
 #include "core/buffer.h"
 #include "decode/avro.h"
@@ -11,8 +10,8 @@
 enum { SYNC_BYTES = 16, METADATA_ENTRIES_MAX = 10000, CHECKSUM_BYTES = 4 };
 
 struct lp_container {
-    struct lp_avro_length *length;
     struct lp_avro_plan *plan;
+    struct lp_avro_plan *skip; /* no wants: how long a record is, so that the one behind a bad one is found */
     bool deflate;
     unsigned char sync[SYNC_BYTES];
     struct lp_buffer inflated;
@@ -110,7 +109,7 @@ static enum lp_code compile(struct lp_records *records, struct lp_error *err)
     struct lp_avro_schema *schema = NULL;
     enum lp_code rc = lp_avro_schema_parse(lp_buffer_span(&container->schema), &schema, err);
     if (rc == LP_OK) rc = lp_avro_plan_new(schema, NULL, records->wants, records->want_count, &container->plan, err);
-    if (rc == LP_OK) rc = lp_avro_length_new(lp_buffer_span(&container->schema), &container->length, err);
+    if (rc == LP_OK) rc = lp_avro_plan_new(schema, NULL, NULL, 0, &container->skip, err);
     lp_avro_schema_free(schema);
     return rc == LP_OK ? LP_OK : lp_error_wrap(err, "%s", records->bytes.name);
 }
@@ -133,7 +132,7 @@ enum lp_code lp_container_open(struct lp_records *records, struct lp_error *err)
 void lp_container_close(struct lp_container *container)
 {
     if (container == NULL) return;
-    lp_avro_length_free(container->length);
+    lp_avro_plan_free(container->skip);
     lp_avro_plan_free(container->plan);
     lp_buffer_done(&container->inflated);
     lp_buffer_done(&container->schema);
@@ -215,9 +214,11 @@ enum lp_code lp_container_next(struct lp_records *records, bool *ret_done, struc
     container->data_left--;
     container->record++;
     size_t bytes;
-    if (lp_avro_length_run(container->length, container->data, &bytes, err) != LP_OK)
+    if (lp_avro_plan_run_prefix(container->skip, container->data, &records->record, &bytes, err) != LP_OK) {
+        err->action = LP_FATAL; /* where the next record begins is not known */
         return lp_error_wrap(err, "%s: block %llu, record %llu", records->bytes.name,
                              (unsigned long long)container->block, (unsigned long long)container->record);
+    }
     struct lp_span body = lp_span_of(container->data.data, bytes);
     container->data = lp_span_of(body.data + bytes, container->data.size - bytes);
     LP_TRY(lp_records_fit_scratch(records, bytes, err));

@@ -329,7 +329,11 @@ static enum lp_code execute(struct lp_avro_run *run, lp_avro_position p, struct 
     for (;; op++) {
         switch ((enum lp_avro_op_code)op->code) {
         case LP_AVRO_OP_END:
-            if (LP_LIKELY(p == run->end)) return LP_OK;
+            if (LP_LIKELY(p == run->end && run->ret_bytes == NULL)) return LP_OK;
+            if (run->ret_bytes != NULL) {
+                *run->ret_bytes = (size_t)(p - run->body);
+                return LP_OK;
+            }
             lp_avro_bad(run, LP_AVRO_BAD_TRAILING, p, 0);
             goto no;
         case LP_AVRO_OP_FAIL: lp_avro_bad(run, LP_AVRO_BAD_DATUM, p, 0); goto no;
@@ -418,18 +422,31 @@ no:
     return lp_avro_run_fail(run, op, err);
 }
 
-enum lp_code lp_avro_plan_run(const struct lp_avro_plan *plan, struct lp_span body, struct lp_record *record,
-                              struct lp_error *err)
+static enum lp_code run_plan(const struct lp_avro_plan *plan, struct lp_span body, struct lp_record *record,
+                             size_t *ret_bytes, struct lp_error *err)
 {
     struct lp_avro_run run; /* the stacks are set as they are used */
     run.plan = plan;
     run.record = record;
     run.body = body.data != NULL ? body.data : (const unsigned char *)"";
     run.end = run.body + body.size;
+    run.ret_bytes = ret_bytes;
     run.numbers = record->numbers;
     run.loop_count = 0;
     run.call_count = 0;
     run.items_left = LP_AVRO_ITEMS_MAX;
     record->scratch_used = 0;
     return execute(&run, run.body, err);
+}
+
+enum lp_code lp_avro_plan_run(const struct lp_avro_plan *plan, struct lp_span body, struct lp_record *record,
+                              struct lp_error *err)
+{
+    return run_plan(plan, body, record, NULL, err);
+}
+
+enum lp_code lp_avro_plan_run_prefix(const struct lp_avro_plan *plan, struct lp_span bytes, struct lp_record *record,
+                                     size_t *ret_bytes, struct lp_error *err)
+{
+    return run_plan(plan, bytes, record, ret_bytes, err);
 }

@@ -36,6 +36,7 @@ struct lp_avro_run {
     struct lp_record *record;
     const unsigned char *body;
     const unsigned char *end;
+    size_t *ret_bytes;           /* where the datum's length goes; NULL: the body must end with it */
     double *numbers;             /* where slots count from: record->numbers, or a vector's current item */
     const unsigned char *base;   /* of the fixed-width run */
     struct lp_span key;          /* of the map entry */

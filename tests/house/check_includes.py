@@ -22,7 +22,8 @@ OWNED = {
     "cblas.h": {"kernels"},
     "openblas": {"kernels"},
     "openssl/": {"model"},
-    "jansson.h": {"decode", "model", "control", "cmd", "http", "score"},
+    "jansson.h": {"decode", "model", "control", "demo", "cmd"},
+    "zlib.h": {"demo", "cmd"},
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 
