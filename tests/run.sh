@@ -27,6 +27,7 @@ done
 
 jobs=${LEPTON_TEST_JOBS:-$(nproc)}
 export LEPTON_TEST_CACHE=${LEPTON_TEST_CACHE:-$root/build/deps}
+export TSAN_OPTIONS=suppressions=$root/tests/support/tsan.supp
 if [ -n "$long" ]; then export LEPTON_TEST_LONG=1; fi
 results=$root/build/results
 rm -rf "$results"
@@ -63,11 +64,20 @@ make_venv() {
     return 1
 }
 
+# Programs that a preset is for; none named: all.
+targets() {
+    local file
+    if [ "$1" = fuzz ]; then
+        for file in tests/fuzz/fuzz_*.c; do basename "$file" .c; done
+    fi
+}
+
 # build PRESET
 build() {
     cmake --preset "$1" "-DLEPTON_PYTHON=$root/build/venv/bin/python" >"$results/configure-$1.log" ||
         { cat "$results/configure-$1.log"; return 1; }
-    cmake --build --preset "$1" -j "$jobs" >"$results/build-$1.log" || { tail -60 "$results/build-$1.log"; return 1; }
+    # shellcheck disable=SC2046
+    cmake --build --preset "$1" -j "$jobs" --target $(targets "$1" | grep . || echo all) >"$results/build-$1.log" || { tail -60 "$results/build-$1.log"; return 1; }
 }
 
 failed=
@@ -106,7 +116,7 @@ else
     LEPTON_CPU_DISABLE=avx512 suite no-avx512 release -L '^(kernels|golden)$'
     LEPTON_CPU_DISABLE=avx512,avx2 suite no-avx2 release -L '^(kernels|golden)$'
     suite debug debug -LE '^house$'
-    suite tsan tsan -L '^(worker|pipeline)$'
+    suite tsan tsan -L '^(kafka|worker|pipeline)$'
     suite fuzz fuzz -L '^fuzz$'
 fi
 if [ -n "$long" ]; then suite long release -C Long -L '^long$'; fi

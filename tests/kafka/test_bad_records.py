@@ -1,5 +1,6 @@
 """One record in a hundred damaged, in ten ways: each a dead letter that says where and why, and its neighbours scored."""
 # sanitized
+# threads
 
 import numpy as np
 

@@ -1,6 +1,7 @@
 """Deployments through the control topic: ten bad ones refused with their reasons while the old model serves; restarts,
 fallbacks, pause and retirement."""
 # sanitized
+# threads
 
 import json
 import os

@@ -98,9 +98,11 @@ class Restarts(KafkaCase):
             workers.append(self.worker(self.settings))
         wait_for(lambda: all(self.assigned(w) >= 1 for w in workers), 40, "three workers to have partitions", 0.2)
         self.wait_progress(workers[0])
+        time.sleep(1)
         workers.pop(0).stop()
         wait_for(lambda: sum(self.assigned(w) for w in workers) == PARTITIONS, 40, "two workers to have all", 0.2)
         self.wait_progress(workers[0])
+        time.sleep(1)
         count, extra = self.finish(workers, duplicates=0)
         note("1 -> 3 -> 2 workers, %s: %d records, 0 lost, %d twice", assignor, count, extra)
 
