@@ -15,8 +15,6 @@
 
 #include <cmocka.h>
 
-#include "support/tsan_threads.c"
-
 static struct lp_error err;
 static bool clients_fail;
 
