@@ -28,13 +28,13 @@ enum lp_code lp_clean_category(const struct lp_clean_feature *f, struct lp_span 
                              f->spec->name, f->spec->from, text.data == NULL ? "missing" : "not in the vocabulary");
     }
     if (observed != NULL) *observed = missing ? NAN : (double)index;
-    if (missing) index = f->fill_index;
     if (f->spec->encoding == LP_ENCODING_ONEHOT) {
         memset(row, 0, f->columns * sizeof *row);
-        if (index < f->columns) row[index] = 1.0;
+        uint32_t one = missing ? f->fill_index : index;
+        if (one < f->columns) row[one] = 1.0;
         for (uint32_t i = 0; missing && isnan(f->fill) && i < f->columns; i++) row[i] = NAN;
     } else {
-        row[0] = index == LP_VOCABULARY_UNKNOWN ? f->fill : (double)index;
+        row[0] = missing ? f->fill : (double)index;
     }
     if (f->indicator) row[f->columns] = missing ? 1.0 : 0.0;
     return LP_OK;

@@ -41,6 +41,8 @@ static enum lp_code compile_category(struct lp_clean_feature *f, size_t *bytes, 
     const struct lp_feature *spec = f->spec;
     if (spec->vocabulary_count == 0) return fail_feature(spec, err, "its vocabulary is empty");
     f->fill = spec->missing == LP_MISSING_KEEP ? NAN : spec->missing_value;
+    if (spec->missing != LP_MISSING_KEEP && spec->missing != LP_MISSING_REJECT && isnan(f->fill))
+        return fail_feature(spec, err, "what fills in for missing values is not a number");
     f->fill_index = LP_VOCABULARY_UNKNOWN;
     if (spec->missing == LP_MISSING_VALUE && spec->missing_value >= 0 && spec->missing_value < f->columns)
         f->fill_index = (uint32_t)spec->missing_value;

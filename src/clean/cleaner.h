@@ -17,8 +17,8 @@ struct lp_clean_feature {
     uint32_t slot;                 /* first index in numbers, or the index in texts */
     uint32_t columns;              /* columns of the value alone, without the indicator */
     double low, high;
-    double fill;         /* column value of a missing number, normalized; NaN for missing=keep */
-    uint32_t fill_index; /* vocabulary index of a missing category; LP_VOCABULARY_UNKNOWN: none */
+    double fill;         /* column of a missing value, a number's normalized; NaN for missing=keep */
+    uint32_t fill_index; /* onehot: the column a missing category sets; LP_VOCABULARY_UNKNOWN: none */
     bool indicator;      /* the column after the value's says whether it was missing */
     bool scale_is_zero;  /* a constant feature normalizes to 0 */
     struct lp_vocabulary vocabulary;

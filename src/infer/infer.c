@@ -16,7 +16,7 @@ enum { BUFFER_ALIGN_FLOATS = 16 };
 struct lp_infer {
     const struct lp_plan *plan;
     uint32_t chunk_rows;
-    float **buffers; /* [plan->buffer_count], each [chunk_rows][width] inside `values` */
+    float *buffers[LP_PLAN_BUFFERS]; /* each [chunk_rows][width] inside `values` */
     float *values;
 };
 
@@ -28,20 +28,18 @@ static size_t buffer_floats(const struct lp_infer *infer, uint32_t buffer)
 
 static enum lp_code take_buffers(struct lp_infer *infer, struct lp_error *err)
 {
-    const struct lp_plan *plan = infer->plan;
     size_t total = 0, bytes;
-    for (uint32_t i = 0; i < plan->buffer_count; i++) {
+    for (uint32_t i = 0; i < LP_PLAN_BUFFERS; i++) {
         if (!lp_checked_add(total, buffer_floats(infer, i), &total))
             return lp_fail(err, LP_E_LIMIT, LP_FATAL, "infer: the net is too large for one chunk of rows");
     }
     if (!lp_checked_mul(total, sizeof(float), &bytes))
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "infer: the net is too large for one chunk of rows");
-    infer->buffers = calloc(plan->buffer_count, sizeof *infer->buffers);
     infer->values = aligned_alloc(BUFFER_ALIGN_FLOATS * sizeof(float), bytes);
-    if (infer->buffers == NULL || infer->values == NULL) return lp_fail_memory(err, bytes);
+    if (infer->values == NULL) return lp_fail_memory(err, bytes);
     memset(infer->values, 0, bytes);
     float *at = infer->values;
-    for (uint32_t i = 0; i < plan->buffer_count; at += buffer_floats(infer, i), i++) infer->buffers[i] = at;
+    for (uint32_t i = 0; i < LP_PLAN_BUFFERS; at += buffer_floats(infer, i), i++) infer->buffers[i] = at;
     return LP_OK;
 }
 
@@ -62,7 +60,6 @@ enum lp_code lp_infer_new(const struct lp_plan *plan, uint32_t rows_max, struct 
 void lp_infer_free(struct lp_infer *infer)
 {
     if (infer == NULL) return;
-    free(infer->buffers);
     free(infer->values);
     free(infer);
 }
@@ -96,8 +93,6 @@ static void run_step(const struct lp_infer *infer, const struct lp_plan_step *st
         input = output;
     }
     if (step->activation != NULL) step->activation(input, (size_t)row_count * step->out_width, step->alpha, output);
-    else if (step->dense == NULL && input != output)
-        memcpy(output, input, (size_t)row_count * step->out_width * sizeof *output);
 }
 
 static void link(const struct lp_plan *plan, const float *margins, uint32_t row_count, float *scores)

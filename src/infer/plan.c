@@ -107,9 +107,8 @@ static enum lp_code build(struct lp_plan *plan, struct lp_buffer *text, struct l
 {
     size_t n = (size_t)plan->bundle->op_count + 1;
     plan->steps = calloc(n, sizeof *plan->steps);
-    plan->buffer_widths = calloc(n, sizeof *plan->buffer_widths);
-    plan->bytes = sizeof *plan + n * (sizeof *plan->steps + sizeof *plan->buffer_widths);
-    if (plan->steps == NULL || plan->buffer_widths == NULL) return lp_fail_memory(err, plan->bytes);
+    plan->bytes = sizeof *plan + n * sizeof *plan->steps;
+    if (plan->steps == NULL) return lp_fail_memory(err, plan->bytes);
     LP_TRY(lp_plan_schedule(plan, err));
     for (uint32_t i = 0; i < plan->step_count; i++) LP_TRY(bind_step(plan, &plan->steps[i], text, err));
     bind_ends(plan, text);
@@ -140,7 +139,6 @@ void lp_plan_free(struct lp_plan *plan)
 {
     if (plan == NULL) return;
     free(plan->steps);
-    free(plan->buffer_widths);
     free(plan->weights);
     free(plan->description);
     free(plan);
@@ -158,7 +156,7 @@ uint32_t lp_plan_chunk_rows(const struct lp_plan *plan, uint32_t rows_max)
 {
     enum { SMALL_WEIGHT_BYTES = 256 << 10, SMALL_VALUE_BYTES = 24 << 10, LARGE_VALUE_BYTES = 512 << 10, ROWS_MIN = 48 };
     size_t row_bytes = 0;
-    for (uint32_t i = 0; i < plan->buffer_count; i++) row_bytes += plan->buffer_widths[i] * sizeof(float);
+    for (uint32_t i = 0; i < LP_PLAN_BUFFERS; i++) row_bytes += plan->buffer_widths[i] * sizeof(float);
     bool small = plan->weight_floats * sizeof(float) <= SMALL_WEIGHT_BYTES;
     size_t rows = (small ? SMALL_VALUE_BYTES : LARGE_VALUE_BYTES) / (row_bytes > 0 ? row_bytes : 1);
     rows -= rows % ROWS_MIN;

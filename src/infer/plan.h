@@ -10,6 +10,8 @@
 
 #define LP_PLAN_NO_OP UINT32_MAX
 
+enum { LP_PLAN_BUFFERS = 2 };
+
 /** One call or two: a dense layer and the activation after it, or an activation alone. */
 struct lp_plan_step {
     uint32_t op;                         /* index in the bundle's graph */
@@ -25,11 +27,10 @@ struct lp_plan_step {
 struct lp_plan {
     const struct lp_bundle *bundle; /* borrowed */
     uint32_t step_count;
-    struct lp_plan_step *steps; /* [op_count] taken, [step_count] used */
-    uint32_t buffer_count;      /* buffer 0 starts as the rows in float */
-    uint32_t *buffer_widths;    /* [op_count + 1] taken, [buffer_count] used; floats a row */
-    uint32_t output;            /* the buffer where the margins are at the end */
-    float *weights;             /* every packed layer, each 64-byte aligned */
+    struct lp_plan_step *steps;              /* [op_count] taken, [step_count] used */
+    uint32_t buffer_widths[LP_PLAN_BUFFERS]; /* floats a row; buffer 0 starts as the rows in float */
+    uint32_t output;                         /* the buffer where the margins are at the end */
+    float *weights;                          /* every packed layer, each 64-byte aligned */
     size_t weight_floats;
     lp_activation_run *sigmoid;
     lp_softmax_run *softmax;
@@ -37,7 +38,7 @@ struct lp_plan {
     size_t bytes; /* heap held */
 };
 
-/** Which buffer each value lives in and which steps there are, from the graph alone; packs nothing. */
+/** Which steps there are and which buffers they use, from the graph alone; packs nothing. */
 LP_MUST_USE enum lp_code lp_plan_schedule(struct lp_plan *plan, struct lp_error *err);
 
 /** Rows that go through all steps together, so that they stay in cache; 1 to rows_max. */
