@@ -292,21 +292,27 @@ static void turn(struct lp_lane *lane)
     if (!lane->failed && lp_sink_fatal(lane->sink, &err)) lp_lane_fail(lane, &err);
 }
 
-/* Finish what is in flight, commit, leave the group. */
+static int left_ms(uint64_t deadline_ns, int least_ms)
+{
+    int64_t left = ((int64_t)deadline_ns - (int64_t)lp_clock_ns()) / 1000000;
+    return left > least_ms ? (int)left : least_ms;
+}
+
+/* Finish what is in flight, commit, leave the group. A lane that failed leaves as one that was stopped. */
 static void drain(struct lp_lane *lane)
 {
     struct lp_error err;
-    int64_t timeout_ms = lane->shared->config->shutdown_timeout_ms;
-    uint64_t begin_ns = lp_clock_ns();
+    atomic_store(&lane->stop, true);
+    (void)lp_lane_drain_is_over(lane); /* the deadline is set at the latest now */
     if (!lane->failed) lp_lane_flush_batch(lane);
     merge_drift(lane, true);
-    if (!lane->failed && lp_sink_flush(lane->sink, (int)(timeout_ms / 2), &err) != LP_OK)
+    if (!lane->failed && lp_sink_flush(lane->sink, left_ms(lane->drain_deadline_ns, 0), &err) != LP_OK)
         LP_LOG(LP_LOG_WARN, "drain_unfinished", lp_kv_int("lane", lane->index), lp_kv("reason", err.text),
                lp_kv_int("unacknowledged", lp_ledger_in_flight(lane->ledger)));
     if (lane->source != NULL) {
         lp_lane_store_offsets(lane);
-        int64_t left_ms = timeout_ms - (int64_t)((lp_clock_ns() - begin_ns) / 1000000);
-        if (lp_source_close(lane->source, (int)(left_ms > 100 ? left_ms : 100), &err) != LP_OK)
+        uint64_t half_ns = (uint64_t)lane->shared->config->shutdown_timeout_ms * 1000000 / 2;
+        if (lp_source_close(lane->source, left_ms(lane->drain_deadline_ns + half_ns, 100), &err) != LP_OK)
             LP_LOG(LP_LOG_WARN, "close_failed", lp_kv_int("lane", lane->index), lp_kv("reason", err.text));
     }
     lane->stats.stopped = true;

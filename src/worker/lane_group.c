@@ -42,7 +42,8 @@ void lp_lane_on_revoking(void *context, const uint32_t *slots, uint32_t slot_cou
     lp_lane_flush_batch(lane);
     uint64_t deadline_ns = lp_clock_ns() + (uint64_t)lane->shared->config->revoke_timeout_ms * 1000000;
     /* A lost partition has a new owner already: waiting would not prevent the duplicates. */
-    while (!lost && !lane->failed && in_flight(lane, slots, slot_count) > 0 && lp_clock_ns() < deadline_ns)
+    while (!lost && !lane->failed && in_flight(lane, slots, slot_count) > 0 && lp_clock_ns() < deadline_ns &&
+           !lp_lane_drain_is_over(lane))
         lp_sink_poll(lane->sink, POLL_MS);
     uint32_t left = in_flight(lane, slots, slot_count);
     if (left > 0) lane->stats.revoke_deadlines_missed++;

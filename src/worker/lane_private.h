@@ -46,7 +46,8 @@ struct lp_lane {
     uint64_t late_rows_before; /* drift: of the models before */
     uint64_t next_snapshot_ns, next_drift_ns;
     struct lp_lane_stats stats;
-    bool failed; /* `failure` says why; the loop ends without advancing offsets */
+    uint64_t drain_deadline_ns; /* a stop was asked for: nothing waits for acknowledgements past it; 0: none was */
+    bool failed;                /* `failure` says why; the loop ends without advancing offsets */
     struct lp_error failure;
 
     pthread_t thread;
@@ -74,9 +75,11 @@ void lp_lane_fail(struct lp_lane *lane, const struct lp_error *error);
 /* lane_publish.c */
 /** Infer and send the open batch; leaves it empty. */
 void lp_lane_flush_batch(struct lp_lane *lane);
-/** Enqueue, serving delivery reports while the producer's queue is full. */
+/** Enqueue, serving delivery reports while the producer's queue is full, until the drain's deadline (LP_E_TIMEOUT). */
 LP_MUST_USE enum lp_code lp_lane_send(struct lp_lane *lane, const struct lp_sink_message *message,
                                       struct lp_error *err);
+/** Has a stop been asked for whose time to wait for acknowledgements is over? */
+bool lp_lane_drain_is_over(struct lp_lane *lane);
 void lp_lane_on_report(void *context, uint64_t ticket, const struct lp_error *error);
 
 /* lane_group.c */

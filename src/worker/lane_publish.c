@@ -21,6 +21,16 @@ void lp_lane_on_report(void *context, uint64_t ticket, const struct lp_error *er
     if (ticket != 0 && !lp_ledger_done(lane->ledger, ticket)) lane->stats.stale_reports++;
 }
 
+bool lp_lane_drain_is_over(struct lp_lane *lane)
+{
+    if (!atomic_load_explicit(&lane->stop, memory_order_relaxed)) return false;
+    uint64_t now_ns = lp_clock_ns();
+    /* Half of the time-out for acknowledgements, the rest for the commit and for leaving the group. */
+    if (lane->drain_deadline_ns == 0)
+        lane->drain_deadline_ns = now_ns + (uint64_t)lane->shared->config->shutdown_timeout_ms * 1000000 / 2;
+    return now_ns >= lane->drain_deadline_ns;
+}
+
 enum lp_code lp_lane_send(struct lp_lane *lane, const struct lp_sink_message *message, struct lp_error *err)
 {
     for (;;) {
@@ -30,6 +40,10 @@ enum lp_code lp_lane_send(struct lp_lane *lane, const struct lp_sink_message *me
             *err = lane->failure;
             return err->code;
         }
+        if (lp_lane_drain_is_over(lane))
+            return lp_fail(err, LP_E_TIMEOUT, LP_FATAL,
+                           "stopped while the producer's queue was full: %u messages not acknowledged",
+                           lp_sink_queued(lane->sink));
         /* The ledger bounds what is in flight below the queue's size; only its byte bound can be met here. */
         lp_sink_poll(lane->sink, QUEUE_FULL_WAIT_MS);
     }

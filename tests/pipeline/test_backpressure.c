@@ -1,0 +1,163 @@
+/* A broker that takes no predictions for a while, and a stop in the middle of a stream. */
+#include "support/worker_bed.h"
+
+enum {
+    PARTITIONS = 4,
+    RECORDS = 1500 /* a partition */,
+    IN_FLIGHT_MAX = 512,
+    API_PRODUCE = 0,
+    NOT_ENOUGH_REPLICAS = 19
+};
+
+static void send_all(struct wb *wb, int count)
+{
+    for (int i = 0; i < count; i++)
+        for (int32_t p = 0; p < PARTITIONS; p++) wb_send_case(wb, p, i, WB_CASES);
+    wb_flush(wb);
+}
+
+static void what_cannot_be_delivered_waits_within_bounds_and_arrives_later(void **state)
+{
+    (void)state;
+    struct wb wb;
+    struct wb_log out;
+    wb_start(&wb, PARTITIONS);
+    wb_log_open(&out, &wb, "out", PARTITIONS);
+    send_all(&wb, RECORDS);
+    wb_deploy(&wb, 1, "a", "");
+    wb_run(&wb, (const char *[]){"inflight.max_records", "512", "status.topic", "", NULL});
+    /* Only the lane produces from now on: each refusal costs it a retry some 100 ms later. */
+    lp_embedded_push_errors(wb.bed.cluster, API_PRODUCE, 150, NOT_ENOUGH_REPLICAS);
+    uint32_t in_flight_max = 0, samples_full = 0;
+    uint64_t deadline_ms = bed_ms() + WB_WAIT_MS;
+    while (out.count < RECORDS * PARTITIONS) {
+        struct lp_lane_stats stats = wb_totals(&wb);
+        const char *reason = "";
+        if (bed_ms() > deadline_ms) fail_msg("%zu records arrived", out.count);
+        if (stats.in_flight > in_flight_max) in_flight_max = stats.in_flight;
+        samples_full += stats.in_flight == IN_FLIGHT_MAX;
+        assert_true(stats.in_flight <= IN_FLIGHT_MAX);
+        assert_true(lp_worker_live(wb.worker, &reason));
+        wb_log_poll(&out, 20);
+    }
+    struct lp_lane_stats stats = wb_totals(&wb);
+    print_message("in flight %u at most (seen full %u times), %llu loops of backpressure, %llu rebalances\n",
+                  in_flight_max, samples_full, (unsigned long long)stats.backpressure_loops,
+                  (unsigned long long)stats.rebalances);
+    assert_true(samples_full > 0);
+    assert_true(stats.backpressure_loops > 10); /* it went on polling while nothing more fitted */
+    assert_int_equal(stats.rebalances, 1);
+    assert_int_equal(stats.delivery_errors, 0);
+    assert_true(wb_log_wait(&out, RECORDS * PARTITIONS));
+    int next[PARTITIONS] = {0};
+    for (size_t i = 0; i < out.count; i++) assert_int_equal(atoi(out.records[i].key), next[out.records[i].partition]++);
+    wb_log_close(&out);
+    wb_end(&wb);
+}
+
+static void *send_for_ever(void *context)
+{
+    struct wb *wb = context;
+    for (int i = 0; !atomic_load(&wb->lane_failed) && i < 3000; i++) {
+        for (int32_t p = 0; p < PARTITIONS; p++) wb_send_case(wb, p, i, WB_CASES);
+        usleep(1000);
+    }
+    return NULL;
+}
+
+/* The mock takes some seconds for a leave of the group; what counts is that it is bounded. */
+static void a_stop_during_a_stream_ends_within_its_time_out(void **state)
+{
+    (void)state;
+    struct wb wb;
+    struct wb_log out;
+    pthread_t sender;
+    wb_start(&wb, PARTITIONS);
+    wb_log_open(&out, &wb, "out", PARTITIONS);
+    wb_deploy(&wb, 1, "a", "");
+    wb_run(&wb, (const char *[]){"shutdown.timeout_ms", "4000", NULL});
+    wb_wait_ready(&wb);
+    assert_int_equal(pthread_create(&sender, NULL, send_for_ever, &wb), 0);
+    while (wb_totals(&wb).records < 1000) usleep(5000);
+    uint64_t begin_ms = bed_ms();
+    wb_halt(&wb);
+    uint64_t took_ms = bed_ms() - begin_ms;
+    atomic_store(&wb.lane_failed, true);
+    pthread_join(sender, NULL);
+    print_message("stopped in %llu ms\n", (unsigned long long)took_ms);
+    assert_true(took_ms <= 4000);
+    wb_log_close(&out);
+    wb_end(&wb);
+}
+
+/* The watchdog would end this program: the lanes must give up before. */
+static void stop_under_refusals(struct wb *wb)
+{
+    uint64_t begin_ms = bed_ms();
+    wb_halt(wb);
+    uint64_t took_ms = bed_ms() - begin_ms;
+    print_message("stopped in %llu ms\n", (unsigned long long)took_ms);
+    assert_true(took_ms <= 4000);
+    wb_end(wb);
+}
+
+static void a_stop_while_nothing_can_be_delivered_ends_within_its_time_out(void **state)
+{
+    (void)state;
+    struct wb wb;
+    wb_start(&wb, PARTITIONS);
+    send_all(&wb, RECORDS);
+    wb_deploy(&wb, 1, "a", "");
+    wb_run(&wb,
+           (const char *[]){"shutdown.timeout_ms", "4000", "inflight.max_records", "512", "status.topic", "", NULL});
+    lp_embedded_push_errors(wb.bed.cluster, API_PRODUCE, 1000, NOT_ENOUGH_REPLICAS);
+    wb_wait_ready(&wb);
+    uint64_t deadline_ms = bed_ms() + WB_WAIT_MS;
+    while (wb_totals(&wb).in_flight < IN_FLIGHT_MAX && bed_ms() < deadline_ms) usleep(10000);
+    assert_int_equal(wb_totals(&wb).in_flight, IN_FLIGHT_MAX);
+    stop_under_refusals(&wb);
+}
+
+/* Long keys meet the queue's bound in bytes long before the bound in records. */
+static void a_stop_while_the_producers_queue_is_full_ends_within_its_time_out(void **state)
+{
+    (void)state;
+    struct wb wb;
+    static char key[4096];
+    wb_start(&wb, PARTITIONS);
+    memset(key, 'k', sizeof key - 1);
+    for (int i = 0; i < 1000; i++)
+        for (int32_t p = 0; p < PARTITIONS; p++) {
+            const char *json = wb_cases[i % WB_CASES].json;
+            struct wb_message message = {
+                .topic = "in", .partition = p, .key = key, .value = json, .value_size = strlen(json)};
+            wb_send(&wb, &message);
+        }
+    wb_flush(&wb);
+    wb_deploy(&wb, 1, "a", "");
+    wb_run(&wb, (const char *[]){"shutdown.timeout_ms", "4000", "memory.limit_bytes", "33554432",
+                                 "inflight.max_records", "100000", "status.topic", "", NULL});
+    lp_embedded_push_errors(wb.bed.cluster, API_PRODUCE, 1000, NOT_ENOUGH_REPLICAS);
+    wb_wait_ready(&wb);
+    /* The lane waits inside a batch for room: it has not looped for a while. */
+    struct lp_lane_stats stats = {0};
+    uint32_t lags;
+    uint64_t deadline_ms = bed_ms() + WB_WAIT_MS;
+    do {
+        assert_true(bed_ms() < deadline_ms);
+        usleep(20000);
+        lp_lane_snapshot(wb.worker->lanes[0], &stats, NULL, 0, &lags);
+    } while (lp_clock_ns() - stats.last_loop_ns < UINT64_C(1000000000));
+    stop_under_refusals(&wb);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_cannot_be_delivered_waits_within_bounds_and_arrives_later),
+        cmocka_unit_test(a_stop_during_a_stream_ends_within_its_time_out),
+        cmocka_unit_test(a_stop_while_nothing_can_be_delivered_ends_within_its_time_out),
+        cmocka_unit_test(a_stop_while_the_producers_queue_is_full_ends_within_its_time_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
