@@ -134,9 +134,10 @@ static void clean_text(const struct lp_feature *f, struct lp_span text, struct c
     uint32_t index = index_of(f, text), columns = onehot ? f->vocabulary_count + f->unknown_bucket : 1;
     out->unknown = text.data != NULL && index == f->vocabulary_count;
     out->missing = text.data == NULL || (out->unknown && !f->unknown_bucket);
-    out->observed = out->missing ? NAN : index;
+    out->observed = out->missing ? (double)NAN : (double)index;
     out->refused = out->missing && f->missing == LP_MISSING_REJECT;
-    for (uint32_t i = 0; i < columns; i++) out->columns[i] = out->missing ? filler(f, i) : onehot ? i == index : index;
+    for (uint32_t i = 0; i < columns; i++)
+        out->columns[i] = out->missing ? filler(f, i) : onehot ? (double)(i == index) : (double)index;
     if (f->missing == LP_MISSING_INDICATOR) out->columns[columns] = out->missing;
 }
 

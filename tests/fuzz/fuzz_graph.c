@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint32_t from = i;
         while (from > 0 && strcmp(ops[from - 1].output, op->input) != 0) from--;
         op->in_width = from > 0 ? ops[from - 1].out_width : bundle.column_count;
-        op->out_width = op->kind == LP_OP_ACTIVATION ? op->in_width : shape / 2 % WIDTH_MAX + 1;
+        op->out_width = op->kind == LP_OP_ACTIVATION ? op->in_width : shape / 2u % WIDTH_MAX + 1u;
         tensors[i] = (struct lp_tensor){
             .name = "w", .dtype = LP_DTYPE_F32, .count = (uint64_t)op->in_width * op->out_width, .data = weights};
         bias[i] = (struct lp_tensor){.name = "b", .dtype = LP_DTYPE_F32, .count = op->out_width, .data = biases};
