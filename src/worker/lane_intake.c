@@ -117,7 +117,8 @@ static enum lp_code fill_row(struct lp_lane *lane, const struct lp_source_record
     LP_TRY(lp_decoder_run(kit->decoder, record->value, schema_id, &kit->record, err));
     *ret_stage = LP_STAGE_CLEAN;
     return lp_cleaner_run(kit->model->cleaner, kit->record.numbers, kit->record.texts, lp_batch_next_row(batch),
-                          batch->observed + batch->row_count, batch->rows_max, kit->counts, ret_missing_count, err);
+                          batch->observed + batch->row_count, batch->observed_stride, kit->counts, ret_missing_count,
+                          err);
 }
 
 static enum lp_source_step hold(struct lp_lane *lane, const struct lp_source_record *record)
@@ -138,9 +139,9 @@ static int64_t event_time(const struct lp_kit *kit, const struct lp_source_recor
     return record->timestamp_ms;
 }
 
-/* The row is in place: keep what publishing needs. False: the arena is full. */
-static bool keep(struct lp_lane *lane, const struct lp_source_record *record, lp_ledger_ticket entry,
-                 uint32_t missing_count)
+/* The row is in place: keep what publishing needs. Fails only for a record that no empty batch could hold. */
+static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *record, lp_ledger_ticket entry,
+                         uint32_t missing_count, struct lp_error *err)
 {
     struct lp_kit *kit = lane->kit;
     bool headers = lane->shared->config->output_headers != LP_CONFIG_HEADERS_NONE || lane->dead_letter != NULL;
@@ -156,29 +157,21 @@ static bool keep(struct lp_lane *lane, const struct lp_source_record *record, lp
         .value = record->value,
         .missing_count = missing_count,
     };
-    struct lp_error err;
-    if (lp_batch_append(&kit->batch, &kept, lane->now_ns, lane->wait_ns, &err) != LP_OK) return false;
+    LP_TRY(lp_batch_append(&kit->batch, &kept, lane->now_ns, lane->wait_ns, err));
     /* Headers move only once the record is in: an append that fails leaves them with the message. */
     if (headers) kit->batch.records[kit->batch.record_count - 1].headers = lp_headers_take(record->message);
     kit->event_time[kit->batch.row_count - 1] = kept.event_time_ms;
     struct lp_lane_partition *partition = &lane->partitions[record->slot];
     if (kept.event_time_ms > partition->event_time_ms) partition->event_time_ms = kept.event_time_ms;
     partition->last_record_ns = lane->now_ns;
-    return true;
+    return LP_OK;
 }
 
 static void score_or_reject(struct lp_lane *lane, const struct lp_source_record *record, lp_ledger_ticket entry,
                             uint32_t missing_count, enum lp_code rc, enum lp_stage stage, struct lp_error *err)
 {
-    if (rc != LP_OK) {
-        lp_lane_reject(lane, record, lp_headers_take(record->message), entry, stage, err);
-        return;
-    }
-    if (keep(lane, record, entry, missing_count)) return;
-    (void)lp_fail(err, LP_E_LIMIT, LP_SKIP_RECORD,
-                  "key and value of %zu bytes do not fit a batch: raise batch.max_rows",
-                  record->key.size + record->value.size);
-    lp_lane_reject(lane, record, lp_headers_take(record->message), entry, LP_STAGE_DECODE, err);
+    if (rc == LP_OK) rc = keep(lane, record, entry, missing_count, err);
+    if (rc != LP_OK) lp_lane_reject(lane, record, lp_headers_take(record->message), entry, stage, err);
 }
 
 enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_record *record)

@@ -195,8 +195,8 @@ static void observe_drift(struct lp_lane *lane)
 {
     struct lp_kit *kit = lane->kit;
     if (kit->drift_lane == NULL) return;
-    lp_drift_lane_observe(kit->drift_lane, kit->batch.observed, kit->batch.rows_max, kit->scores, kit->event_time,
-                          kit->batch.row_count);
+    lp_drift_lane_observe(kit->drift_lane, kit->batch.observed, kit->batch.observed_stride, kit->scores,
+                          kit->event_time, kit->batch.row_count);
     count_cleaned(kit);
 }
 
