@@ -36,6 +36,7 @@ class Worker:
         }
         self.settings.update(settings)
         self._before_exec = before_exec
+        self.prefix = []  # a tool to run it under
         self.child = None
         self._runs = 0
         if start:
@@ -53,7 +54,7 @@ class Worker:
         self._runs += 1
         log = os.path.join(self.folder, "run-%d.log" % self._runs)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LEPTON_") or k == "LEPTON_CPU_DISABLE"}
-        self.child = Child([binary(), "run", self.config_path()], log, env=environment,
+        self.child = Child([*self.prefix, binary(), "run", self.config_path()], log, env=environment,
                            before_exec=self._before_exec)
 
     def get(self, path, timeout_s=5):

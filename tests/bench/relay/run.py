@@ -5,7 +5,8 @@
         --programs build/release/tests/bench/relay [--records 4000000] [--repeats 5] [--only throughput,latency,...]
 
 Sections: throughput (catching up, alternating, both with the same settings), latency (a fixed rate), memory (three sizes of
-the fetch queue), drift (on and off in pairs), start (to ready, and to the first prediction). Each prints a table; medians
+the fetch queue), drift (on and off in pairs), start (to ready, and to the first prediction), stages (instructions a record
+by stage, under callgrind). Each prints a table; medians
 of the repeats, and the ratio of the medians with the lowest and highest ratio of the pairs. Outputs are checked: counts of
 both, every score of lepton against numpy.
 
@@ -13,9 +14,12 @@ The record: {string id, long time, 10 floats}, 65 bytes, keyed by id, 4 partitio
 """
 
 import argparse
+import collections
 import json
 import os
+import re
 import statistics
+import subprocess
 import time
 
 import numpy as np
@@ -259,7 +263,50 @@ def start(bench, _source):
         print("| %s | %.0f | %.0f | %.0f |" % (name, statistics.median(values), min(values), max(values)))
 
 
-SECTIONS = {"throughput": throughput, "latency": latency, "memory": memory, "drift": drift, "start": start}
+STAGE = re.compile(r"^\s*([\d,]+)\s.*?(?:src/(\w+)/[\w/.]+\.[ch]:|:)\S+.*?(?:\[(?:.*/)?([^/\]]+)\])?$")
+
+
+def instructions(path):
+    """{stage or library: instructions} of a callgrind profile; librdkafka's threads are included."""
+    text = subprocess.run(["callgrind_annotate", "--auto=no", "--threshold=100", "--show-percs=no", path], capture_output=True,
+                          text=True, check=True).stdout
+    table = collections.Counter()
+    for line in text.splitlines():
+        # Intrinsics are inlined from the compiler's headers: only kernels have any.
+        line = re.sub(r"/usr/lib/gcc/\S*intrin\.h:", "src/kernels/intrinsics.h:", line)
+        found = STAGE.match(line)
+        if found and "PROGRAM TOTALS" not in line:
+            table[found.group(2) or found.group(3) or "libc and others"] += int(found.group(1).replace(",", ""))
+    return table
+
+
+def stages(bench, _source):
+    """Instructions a record by folder of src/ and by library, under callgrind (AVX-512 off: valgrind does not know it)."""
+    tables = []
+    for count in (20_000, 120_000):
+        source, out = "stages-%d" % count, bench.output("lepton")
+        bench.fill(source, count)
+        profile = os.path.join(bench.folder, "callgrind-%d" % count)
+        worker = bench.lepton(source, out, **{"kafka.consumer.session.timeout.ms": 45000})
+        worker.prefix = ["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + profile]
+        os.environ["LEPTON_CPU_DISABLE"] = "avx512"
+        worker.start()
+        del os.environ["LEPTON_CPU_DISABLE"]
+        bench.broker.wait_count(out, count, 300, worker.check_alive)
+        worker.stop(120)
+        tables.append(instructions(profile))
+    # The difference of the two runs leaves start, joining and loading out.
+    each = {name: (tables[1][name] - tables[0][name]) / 100_000 for name in tables[1]}
+    total = sum(each.values())
+    print("\n## Instructions a record, by folder of src/ and by library (callgrind, AVX2)")
+    print("| | instructions | share |\n|---|---|---|")
+    for name, value in sorted(each.items(), key=lambda item: -item[1]):
+        if value >= total / 200:
+            print("| %s | %.0f | %.1f %% |" % (name, value, 100 * value / total))
+    print("| all | %.0f | |" % total)
+
+
+SECTIONS = {"throughput": throughput, "latency": latency, "memory": memory, "drift": drift, "start": start, "stages": stages}
 
 
 def main():
