@@ -11,6 +11,7 @@ enum {
     TOPICS_MAX = 16,
     DESTROY_TIMEOUT_MS = 5000,
     PURGE_TIMEOUT_MS = 1000,
+    PURGE_PERIOD_MS = 250,
     ERROR_TEXT_BYTES = 512,
     QUEUE_MESSAGES_MAX = 10000000, /* librdkafka's ranges */
     QUEUE_KBYTES_MAX = 2097151
@@ -185,14 +186,14 @@ void lp_sink_purge(struct lp_sink *sink)
 {
     uint64_t deadline_ns = lp_clock_ns() + PURGE_TIMEOUT_MS * UINT64_C(1000000);
     sink->reported = 0;
-    while (sink->queued > 0) {
-        /* Without waiting for the broker threads, one of which may hang in a connect; what they held comes next time.
-         */
+    while (sink->queued > 0 && lp_client_left_ms(deadline_ns) > 0) {
+        /* Without waiting for the broker threads, one of which may hang in a connect. Few orders: each is carried out
+         * late, and takes along what was sent after it. */
         rd_kafka_purge(sink->client,
                        RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-        int left_ms = lp_client_left_ms(deadline_ns);
-        if (left_ms == 0) return;
-        rd_kafka_poll(sink->client, left_ms < 20 ? left_ms : 20);
+        uint64_t again_ns = lp_clock_ns() + PURGE_PERIOD_MS * UINT64_C(1000000);
+        while (sink->queued > 0 && lp_client_left_ms(again_ns) > 0)
+            rd_kafka_poll(sink->client, lp_client_left_ms(again_ns));
     }
 }
 
