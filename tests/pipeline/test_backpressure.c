@@ -118,19 +118,17 @@ static void a_stop_while_nothing_can_be_delivered_ends_within_its_time_out(void 
     stop_under_refusals(&wb);
 }
 
-/* Long keys meet the queue's bound in bytes long before the bound in records. */
+/* Dead letters carry their records: long ones meet the queue's bound in bytes before the bound in records. */
 static void a_stop_while_the_producers_queue_is_full_ends_within_its_time_out(void **state)
 {
     (void)state;
     struct wb wb;
-    static char key[4096];
+    static char garbage[4096];
     wb_start(&wb, PARTITIONS);
-    memset(key, 'k', sizeof key - 1);
+    memset(garbage, 'x', sizeof garbage);
     for (int i = 0; i < 1000; i++)
         for (int32_t p = 0; p < PARTITIONS; p++) {
-            const char *json = wb_cases[i % WB_CASES].json;
-            struct wb_message message = {
-                .topic = "in", .partition = p, .key = key, .value = json, .value_size = strlen(json)};
+            struct wb_message message = {.topic = "in", .partition = p, .value = garbage, .value_size = sizeof garbage};
             wb_send(&wb, &message);
         }
     wb_flush(&wb);

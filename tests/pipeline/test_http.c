@@ -1,5 +1,6 @@
 /* HTTP is asked all the time while the worker starts, streams, swaps, retires and stops: answers stay well formed, and
  * nothing that they read is written without a lock (ThreadSanitizer looks on). */
+#include "support/fake_http.h"
 #include "support/worker_bed.h"
 
 #include "http/http.h"
@@ -62,36 +63,26 @@ static void free_address(char text[32])
     snprintf(text, 32, "127.0.0.1:%d", ntohs(address.sin_port));
 }
 
-struct late_topic {
-    struct wb *wb;
-};
-
-/* The output topic is missing at first, so that the start waits while HTTP answers. */
-static void *make_topic_late(void *context)
-{
-    struct late_topic *late = context;
-    usleep(1500000);
-    bed_topic(&late->wb->bed, "late", PARTITIONS);
-    return NULL;
-}
-
 static void http_answers_through_the_whole_life(void **state)
 {
     (void)state;
     struct wb wb;
     struct asker askers[2] = {0};
-    struct late_topic late = {&wb};
-    pthread_t late_thread;
+    /* The registry is away at first, so that the start waits while HTTP answers. */
+    struct fake_http *registry = fake_http_new();
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d", registry->port);
+    fake_http_route(registry, "POST", "/subjects/drift-value/versions", 503, "{}", 0, 2);
+    fake_http_route(registry, "POST", "/subjects/drift-value/versions", 200, "{\"id\":7}", 0, -1);
+    fake_http_route(registry, "POST", "/subjects/out-value/versions", 200, "{\"id\":8}", 0, -1);
     wb_start(&wb, PARTITIONS);
     free_address(askers[0].address);
     memcpy(askers[1].address, askers[0].address, sizeof askers[1].address);
     for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
-    assert_int_equal(pthread_create(&late_thread, NULL, make_topic_late, &late), 0);
     wb_deploy(&wb, 1, "a", "");
-    wb_run(&wb, (const char *[]){"http.listen", askers[0].address, "output.topic", "late", "lanes", "2", "drift.topic",
+    wb_run(&wb, (const char *[]){"http.listen", askers[0].address, "registry.url", url, "lanes", "2", "drift.topic",
                                  "drift", "drift.window_s", "1", "drift.lateness_s", "0", "drift.min_rows", "10",
                                  "input.event_time", "f0", NULL});
-    pthread_join(late_thread, NULL);
     assert_true(atomic_load(&askers[0].answers) > 0);
     wb_wait_ready(&wb);
     for (int i = 0; i < 1500; i++) {
@@ -127,6 +118,7 @@ static void http_answers_through_the_whole_life(void **state)
         assert_true(atomic_load(&askers[i].ready_answers) > 0);
     }
     wb_end(&wb);
+    fake_http_free(registry);
 }
 
 int main(void)
