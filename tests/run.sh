@@ -77,7 +77,8 @@ build() {
     cmake --preset "$1" "-DLEPTON_PYTHON=$root/build/venv/bin/python" >"$results/configure-$1.log" ||
         { cat "$results/configure-$1.log"; return 1; }
     # shellcheck disable=SC2046
-    cmake --build --preset "$1" -j "$jobs" --target $(targets "$1" | grep . || echo all) >"$results/build-$1.log" || { tail -60 "$results/build-$1.log"; return 1; }
+    cmake --build --preset "$1" -j "$jobs" --target $(targets "$1" | grep . || echo all) -- -k 0 \
+        >"$results/build-$1.log" || { grep -A15 '^FAILED:' "$results/build-$1.log" | tail -100; return 1; }
 }
 
 failed=
