@@ -189,8 +189,9 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
         lp_lane_flush_batch(lane);
     }
     if (record->value.data != NULL) {
-        struct lp_span schema_id = lane->shared->config->input_format == LP_CONFIG_CONFLUENT &&
-                                           (record->value.size == 0 || record->value.data[0] != 0)
+        /* The header names the schema of a bare body, whatever byte that begins with; without one the body is framed.
+         */
+        struct lp_span schema_id = lane->shared->config->input_format == LP_CONFIG_CONFLUENT
                                        ? lp_source_header(record, "__value_schema_id")
                                        : (struct lp_span){0};
         rc = fill_row(lane, record, schema_id, &missing_count, &stage, &err);

@@ -200,15 +200,18 @@ static void derive(struct lp_worker *worker)
         .rate_warn = config->drift_rate_warn,
         .rate_alert = config->drift_rate_alert,
     };
-    if (config->replica_id != NULL) {
-        snprintf(shared->replica, sizeof shared->replica, "%s", config->replica_id);
-    } else if (gethostname(shared->replica, sizeof shared->replica - 1) != 0) {
-        snprintf(shared->replica, sizeof shared->replica, "pid-%d", (int)getpid());
-    }
     worker->poll_interval_ns = (uint64_t)300000 * 1000000;
     for (uint32_t i = 0; i < shared->kafka.setting_count; i++)
         if (strcmp(shared->kafka.settings[i].key, "max.poll.interval.ms") == 0)
             worker->poll_interval_ns = strtoull(shared->kafka.settings[i].value, NULL, 10) * 1000000;
+}
+
+void lp_worker_name_replica(struct lp_shared *shared)
+{
+    if (shared->config->replica_id != NULL)
+        snprintf(shared->replica, sizeof shared->replica, "%s", shared->config->replica_id);
+    else if (gethostname(shared->replica, sizeof shared->replica - 1) != 0)
+        snprintf(shared->replica, sizeof shared->replica, "pid-%d", (int)getpid());
 }
 
 enum lp_code lp_worker_prepare(struct lp_worker *worker, lp_worker_interrupted *interrupted, void *context,

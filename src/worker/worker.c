@@ -86,6 +86,7 @@ static void log_start(const struct lp_worker *worker)
 static enum lp_code start(struct lp_worker *worker, lp_worker_interrupted *interrupted, void *context,
                           struct lp_error *err)
 {
+    lp_worker_name_replica(&worker->shared);
     LP_TRY(open_http(worker, err));
     LP_TRY(lp_worker_prepare(worker, interrupted, context, err));
     LP_TRY(lp_reporter_new(&worker->shared, &worker->reporter, err));

@@ -30,6 +30,8 @@ struct lp_worker {
 };
 
 /* start.c */
+/** Before HTTP is open, whose /status says the name. */
+void lp_worker_name_replica(struct lp_shared *shared);
 /** Schemas, registry, encoder, topics, limits: everything in `shared`. */
 LP_MUST_USE enum lp_code lp_worker_prepare(struct lp_worker *worker, lp_worker_interrupted *interrupted, void *context,
                                            struct lp_error *err);
