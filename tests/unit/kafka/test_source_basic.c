@@ -87,6 +87,122 @@ static void without_records_wanted_none_comes_and_the_member_stays(void **state)
     tally_done(&tally);
 }
 
+/* --- a relay with headers, keys and nulls --- */
+
+static struct relay {
+    struct lp_source *source;
+    struct lp_sink *sink;
+    struct lp_sink_topic *to;
+    uint32_t records;
+    char last_header[16];
+    bool key_null, value_null, value_empty;
+    uint32_t headers_left;
+} relay;
+
+static enum lp_source_step relay_record(void *context, const struct lp_source_record *record)
+{
+    (void)context;
+    struct lp_span header = lp_source_header(record, "trace");
+    assert_null(lp_source_header(record, "absent").data);
+    assert_true(header.size < sizeof relay.last_header);
+    if (header.data != NULL) memcpy(relay.last_header, header.data, header.size);
+    relay.last_header[header.size] = '\0';
+    relay.key_null = record->key.data == NULL;
+    relay.value_null = record->value.data == NULL;
+    relay.value_empty = record->value.data != NULL && record->value.size == 0;
+    struct lp_headers *headers = lp_headers_take(record->message);
+    relay.headers_left = lp_headers_count(headers);
+    relay.records++;
+    if (relay.to == NULL) {
+        lp_headers_free(headers);
+        return LP_SOURCE_NEXT;
+    }
+    struct lp_sink_message message = {.topic = relay.to,
+                                      .key = record->key,
+                                      .value = record->value,
+                                      .timestamp_ms = record->timestamp_ms,
+                                      .headers = headers};
+    BED_OK(lp_sink_send(relay.sink, &message, &bed_err));
+    return LP_SOURCE_NEXT;
+}
+
+static void relay_assigned(void *context, uint32_t slot, uint32_t topic_index, int32_t partition)
+{
+    (void)context;
+    (void)slot;
+    (void)topic_index;
+    (void)partition;
+}
+
+static void relay_revoking(void *context, const uint32_t *slots, uint32_t count, bool lost)
+{
+    (void)context;
+    (void)slots;
+    (void)count;
+    (void)lost;
+}
+
+static void relay_revoked(void *context, const uint32_t *slots, uint32_t count)
+{
+    relay_revoking(context, slots, count, false);
+}
+
+static void relay_run(const char *from, const char *group, uint32_t count)
+{
+    const char *const topics[] = {from};
+    struct lp_source_options options = {.conf = &bed.conf,
+                                        .topics = topics,
+                                        .topic_count = 1,
+                                        .group_id = group,
+                                        .client_id = "relay",
+                                        .partitions_max = 4};
+    struct lp_source_callbacks callbacks = {
+        .record = relay_record, .assigned = relay_assigned, .revoking = relay_revoking, .revoked = relay_revoked};
+    relay.records = 0;
+    BED_OK(lp_source_new(&options, &callbacks, &relay.source, &bed_err));
+    uint64_t deadline_ms = bed_ms() + 15000;
+    while (relay.records < count && bed_ms() < deadline_ms) BED_OK(lp_source_poll(relay.source, 50, true, &bed_err));
+    assert_int_equal(relay.records, count);
+    BED_OK(lp_sink_flush(relay.sink, 10000, &bed_err));
+    BED_OK(lp_source_close(relay.source, 10000, &bed_err));
+    lp_source_free(relay.source);
+}
+
+static void headers_nulls_and_empties_travel_through_source_and_sink(void **state)
+{
+    struct lp_sink_topic *from = NULL;
+    struct lp_sink_options options = {
+        .conf = &bed.conf, .client_id = "relay", .queue_max = 100, .queue_max_bytes = 1u << 20};
+    (void)state;
+    bed_topic(&bed, "relay-in", 1);
+    bed_topic(&bed, "relay-out", 1);
+    BED_OK(lp_sink_new(&options, &relay.sink, &bed_err));
+    BED_OK(lp_sink_topic(relay.sink, "relay-in", &from, &bed_err));
+    BED_OK(lp_sink_topic(relay.sink, "relay-out", &relay.to, &bed_err));
+    struct lp_sink_message message = {.topic = from, .key = lp_span_of("", 0), .headers = lp_headers_new(3)};
+    assert_true(lp_headers_add(message.headers, "trace", lp_span_text("first")));
+    assert_true(lp_headers_add(message.headers, "other", lp_span_of(NULL, 0)));
+    assert_true(lp_headers_add(message.headers, "trace", lp_span_text("last")));
+    BED_OK(lp_sink_send(relay.sink, &message, &bed_err));
+    BED_OK(lp_sink_flush(relay.sink, 10000, &bed_err));
+
+    relay_run("relay-in", "g-relay-in", 1);
+    relay.to = NULL; /* the far end only looks */
+    relay_run("relay-out", "g-relay-out", 1);
+    assert_string_equal(relay.last_header, "last");
+    assert_int_equal(relay.headers_left, 3);
+    assert_false(relay.key_null);
+    assert_true(relay.value_null);
+
+    message = (struct lp_sink_message){.topic = from, .value = lp_span_of("", 0)};
+    BED_OK(lp_sink_send(relay.sink, &message, &bed_err));
+    BED_OK(lp_sink_flush(relay.sink, 10000, &bed_err));
+    relay_run("relay-in", "g-relay-again", 2);
+    assert_int_equal(relay.headers_left, 0);
+    assert_true(relay.key_null && relay.value_empty);
+    lp_sink_free(relay.sink);
+}
+
 static double cpu_seconds(void)
 {
     struct timespec t;
@@ -207,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_hundred_thousand_records_come_once_and_in_order),
         cmocka_unit_test(stop_after_each_record_loses_none),
         cmocka_unit_test(without_records_wanted_none_comes_and_the_member_stays),
+        cmocka_unit_test(headers_nulls_and_empties_travel_through_source_and_sink),
         cmocka_unit_test(an_idle_member_sleeps_and_wakes_when_called),
         cmocka_unit_test(a_pattern_or_a_repeated_topic_is_refused),
         cmocka_unit_test(more_partitions_than_slots_is_fatal_with_a_cure),
