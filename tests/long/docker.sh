@@ -36,11 +36,11 @@ build_image() {
 
 # Everything that compose.yaml and orchestrators rely on.
 check_config() {
-    local config
-    config=$(buildah "${storage[@]}" inspect --format '{{json .Docker.config}}' --type image lepton)
-    python3 - "$config" <<'PYTHON'
+    buildah "${storage[@]}" inspect --type image lepton >"$folder/inspect.json"
+    python3 - "$folder/inspect.json" <<'PYTHON'
 import json, sys
-config = json.loads(sys.argv[1])
+with open(sys.argv[1], encoding="utf-8") as file:
+    config = json.load(file)["Docker"]["config"]
 assert config["User"] not in ("", "0", "root"), config
 assert config["StopSignal"] in ("SIGTERM", "15"), config
 assert config["Healthcheck"]["Test"] == ["CMD", "lepton", "health"], config
