@@ -150,7 +150,7 @@ static void *wb_tick(void *context)
             snprintf(wb->lane_failure, sizeof wb->lane_failure, "%s", err.text);
             atomic_store(&wb->lane_failed, true);
         }
-        usleep(50000);
+        usleep(10000);
     }
     return NULL;
 }
