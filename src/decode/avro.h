@@ -23,7 +23,8 @@ struct lp_avro_plan;   /* compiled, immutable, any thread */
  * needs them. Names are checked part by part; letters of other alphabets pass, as in Java.
  *
  * @param json borrowed for the call
- * @return LP_E_INVALID says where; LP_E_LIMIT: the limits above, a name over 1,024 bytes, a fixed over 1 GiB
+ * @return LP_E_INVALID says where; LP_E_LIMIT: the limits above, a name over 1,024 bytes, a fixed over 1 GiB, 64 MiB of
+ *         memory for the whole
  */
 LP_MUST_USE enum lp_code lp_avro_schema_parse(struct lp_span json, struct lp_avro_schema **ret_schema,
                                               struct lp_error *err);

@@ -345,9 +345,9 @@ static enum lp_code compiler_init(struct lp_avro_compiler *compiler, const struc
     compiler->subroutine_of = lp_avro_pool_take(&compiler->pool, named, sizeof *compiler->subroutine_of);
     compiler->skipped = lp_avro_pool_take(&compiler->pool, named, sizeof *compiler->skipped);
     compiler->skipped_at = lp_avro_pool_take(&compiler->pool, named, sizeof *compiler->skipped_at);
-    if (compiler->plan == NULL || compiler->subroutine_of == NULL || compiler->skipped == NULL ||
-        compiler->skipped_at == NULL)
-        return lp_fail_memory(err, sizeof *compiler->plan);
+    if (compiler->plan == NULL) return lp_fail_memory(err, sizeof *compiler->plan);
+    if (compiler->subroutine_of == NULL || compiler->skipped == NULL || compiler->skipped_at == NULL)
+        return lp_avro_pool_fail(&compiler->pool, err);
     memset(compiler->subroutine_of, 0xff, named * sizeof *compiler->subroutine_of); /* LP_AVRO_NOWHERE */
     return LP_OK;
 }

@@ -51,7 +51,7 @@ static enum lp_code binary(struct lp_avro_compiler *compiler, const struct lp_av
 {
     struct lp_span text = lp_avro_string(json);
     unsigned char *bytes = lp_avro_pool_take(&compiler->pool, text.size + 1, 1);
-    if (bytes == NULL) return lp_fail_memory(err, text.size);
+    if (bytes == NULL) return lp_avro_pool_fail(&compiler->pool, err);
     size_t size = 0;
     if (!latin1_bytes(text, bytes, &size)) return unfit(type, err);
     if (type->kind == LP_AVRO_FIXED && size != type->fixed_size) return unfit(type, err);

@@ -83,7 +83,7 @@ enum lp_code lp_avro_name_keep(struct lp_avro_pool *pool, struct lp_span name, s
     struct lp_span full;
     LP_TRY(lp_avro_name_full(name, space, text, &full, err));
     char *kept = lp_avro_pool_take(pool, full.size + 1, 1);
-    if (kept == NULL) return lp_fail_memory(err, full.size);
+    if (kept == NULL) return lp_avro_pool_fail(pool, err);
     memcpy(kept, text, full.size);
     *ret_full = lp_span_of(kept, full.size);
     return LP_OK;

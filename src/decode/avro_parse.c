@@ -25,7 +25,7 @@ static enum lp_code invalid(struct lp_error *err, struct lp_span where, const ch
 static enum lp_code take(struct parser *parser, size_t count, size_t size, void *ret, struct lp_error *err)
 {
     void *taken = lp_avro_pool_take(&parser->schema->pool, count, size);
-    if (taken == NULL) return lp_fail_memory(err, count * size);
+    if (taken == NULL) return lp_avro_pool_fail(&parser->schema->pool, err);
     memcpy(ret, &taken, sizeof taken);
     return LP_OK;
 }

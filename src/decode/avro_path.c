@@ -81,7 +81,7 @@ static enum lp_code tree_add(struct lp_avro_tree *tree, struct lp_avro_pool *poo
     for (uint32_t i = 0; i < path->step_count; i++) {
         struct lp_avro_node *child = child_find(node, &path->steps[i]);
         if (child == NULL) child = child_add(pool, node, &path->steps[i]);
-        if (child == NULL) return lp_fail_memory(err, sizeof *child);
+        if (child == NULL) return lp_avro_pool_fail(pool, err);
         node = child;
     }
     if (want->type == LP_WANT_VECTOR && want->width == 0) return bad_path(want, "a vector of width 0", err);
@@ -97,10 +97,10 @@ enum lp_code lp_avro_tree_build(struct lp_avro_pool *pool, const struct lp_want 
     struct lp_avro_tree tree = {.wants = wants, .want_count = want_count};
     tree.root = lp_avro_pool_take(pool, 1, sizeof *tree.root);
     tree.next_want = lp_avro_pool_take(pool, (size_t)want_count + 1, sizeof *tree.next_want);
-    if (tree.root == NULL || tree.next_want == NULL) return lp_fail_memory(err, want_count);
+    if (tree.root == NULL || tree.next_want == NULL) return lp_avro_pool_fail(pool, err);
     tree.root->first_want = LP_AVRO_NO_WANT;
     const struct lp_want **sorted = lp_avro_pool_take(pool, (size_t)want_count + 1, sizeof *sorted);
-    if (sorted == NULL) return lp_fail_memory(err, want_count);
+    if (sorted == NULL) return lp_avro_pool_fail(pool, err);
     for (uint32_t i = 0; i < want_count; i++) sorted[i] = &wants[i];
     qsort(sorted, want_count, sizeof *sorted, by_path);
     struct lp_path path;
@@ -226,7 +226,7 @@ enum lp_code lp_avro_tree_check(const struct lp_avro_tree *tree, const struct lp
     struct check check = {.tree = tree};
     check.found = lp_avro_pool_take(&pool, (size_t)want_count + 1, sizeof *check.found);
     check.fitting = lp_avro_pool_take(&pool, (size_t)want_count + 1, sizeof *check.fitting);
-    if (check.found == NULL || check.fitting == NULL) LP_GUARD(lp_fail_memory(err, want_count));
+    if (check.found == NULL || check.fitting == NULL) LP_GUARD(lp_avro_pool_fail(&pool, err));
     if (!check_node(&check, tree->root, reader, false))
         LP_GUARD(lp_fail(err, LP_E_LIMIT, LP_FATAL, "avro: the wanted paths meet too many unions"));
     for (uint32_t i = 0; i < want_count; i++) LP_GUARD(check_result(&check, i, err));

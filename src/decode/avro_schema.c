@@ -14,12 +14,16 @@ struct lp_avro_chunk {
 void *lp_avro_pool_take(struct lp_avro_pool *pool, size_t count, size_t size)
 {
     size_t bytes = 0;
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > LP_AVRO_POOL_MAX_BYTES) return NULL;
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > LP_AVRO_POOL_MAX_BYTES) {
+        pool->full = true;
+        return NULL;
+    }
     bytes = (bytes + 7u) & ~(size_t)7u;
     struct lp_avro_chunk *chunk = pool->chunks;
     if (chunk == NULL || chunk->capacity - chunk->used < bytes) {
         size_t capacity = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
-        if (pool->used_bytes + capacity > LP_AVRO_POOL_MAX_BYTES) return NULL;
+        pool->full = pool->used_bytes + capacity > LP_AVRO_POOL_MAX_BYTES;
+        if (pool->full) return NULL;
         chunk = calloc(1, sizeof *chunk + capacity);
         if (chunk == NULL) return NULL;
         *chunk = (struct lp_avro_chunk){.next = pool->chunks, .capacity = capacity};
@@ -29,6 +33,14 @@ void *lp_avro_pool_take(struct lp_avro_pool *pool, size_t count, size_t size)
     void *taken = chunk->bytes + chunk->used;
     chunk->used += bytes;
     return taken;
+}
+
+enum lp_code lp_avro_pool_fail(const struct lp_avro_pool *pool, struct lp_error *err)
+{
+    if (!pool->full) return lp_fail_memory(err, CHUNK_BYTES);
+    return lp_fail(err, LP_E_LIMIT, LP_FATAL,
+                   "avro schema: it needs more than %d bytes of memory: shorten its names and lists",
+                   LP_AVRO_POOL_MAX_BYTES);
 }
 
 void lp_avro_pool_done(struct lp_avro_pool *pool)

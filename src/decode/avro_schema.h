@@ -90,9 +90,12 @@ struct lp_avro_type {
 struct lp_avro_pool {
     struct lp_avro_chunk *chunks;
     size_t used_bytes;
+    bool full; /* a piece went past LP_AVRO_POOL_MAX_BYTES */
 };
 /** Zeroed, 8-byte aligned; NULL when memory or LP_AVRO_POOL_MAX_BYTES runs out. */
 void *lp_avro_pool_take(struct lp_avro_pool *pool, size_t count, size_t size);
+/** Why a piece was not there: LP_E_LIMIT, which no second try helps, or LP_E_MEMORY. */
+LP_MUST_USE enum lp_code lp_avro_pool_fail(const struct lp_avro_pool *pool, struct lp_error *err);
 void lp_avro_pool_done(struct lp_avro_pool *pool);
 
 struct lp_avro_schema {

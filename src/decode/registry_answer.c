@@ -40,7 +40,7 @@ static enum lp_registry_verdict say(const struct lp_registry *registry, struct l
                                     const char *what, const char *cure)
 {
     lp_fail(&call->error, code, action, "registry: %s %.160s%.120s: %s: %s", method(call), registry->urls[call->url],
-            call->path, what, cure);
+            lp_registry_call_path(call), what, cure);
     return verdict;
 }
 
@@ -110,25 +110,32 @@ static bool is_listed(const struct lp_registry_call *call, const char *subject, 
     return false;
 }
 
-/* Adds an answer's references to those to fetch; false when they break the format or there are too many. */
-static bool list_references(struct lp_registry_call *call, const json_t *root)
+/* Adds an answer's references to those to fetch; LP_E_LIMIT when they break the format or there are too many. */
+static enum lp_code list_references(struct lp_registry_call *call, const json_t *root)
 {
     const json_t *list = json_object_get(root, "references");
-    if (list == NULL || json_is_null(list)) return true;
-    if (!json_is_array(list)) return false;
+    if (list == NULL || json_is_null(list)) return LP_OK;
+    if (!json_is_array(list)) return LP_E_LIMIT;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
         const char *subject = json_string_value(json_object_get(item, "subject"));
         int64_t version = json_integer_value(json_object_get(item, "version"));
-        if (subject == NULL || version < 1) return false;
+        if (subject == NULL || strlen(subject) > LP_REGISTRY_TEXT_MAX || version < 1) return LP_E_LIMIT;
+        if (!json_is_string(json_object_get(item, "name"))) return LP_E_LIMIT;
         if (is_listed(call, subject, version)) continue;
-        if (call->reference_count == LP_REGISTRY_REFERENCES_MAX) return false;
+        if (call->reference_count == LP_REGISTRY_REFERENCES_MAX) return LP_E_LIMIT;
         struct lp_registry_reference *reference = &call->references[call->reference_count++];
         reference->version = version;
         if (!keep_text(item, "name", &reference->name) || !keep_text(item, "subject", &reference->subject))
-            return false;
+            return LP_E_MEMORY;
     }
-    return true;
+    return LP_OK;
+}
+
+static enum lp_registry_verdict say_memory(const struct lp_registry *registry, struct lp_registry_call *call)
+{
+    return say(registry, call, LP_REGISTRY_AGAIN, LP_E_MEMORY, LP_RETRY, "no memory for the answer",
+               "raise the memory limit");
 }
 
 static enum lp_registry_verdict parse_schema(struct lp_registry *registry, struct lp_registry_call *call)
@@ -151,11 +158,9 @@ static enum lp_registry_verdict go_on(struct lp_registry *registry, struct lp_re
     char rest[48];
     snprintf(rest, sizeof rest, "/versions/%" PRId64, next->version);
     char *path = lp_registry_subject_path(next->subject, rest);
-    if (path == NULL)
-        return say(registry, call, LP_REGISTRY_FINAL, LP_E_LIMIT, LP_SKIP_RECORD, "a reference with an endless subject",
-                   "shorten the subject");
-    free(call->path);
-    call->path = path;
+    if (path == NULL) return say_memory(registry, call);
+    free(call->reference_path);
+    call->reference_path = path;
     return LP_REGISTRY_GO_ON;
 }
 
@@ -179,10 +184,13 @@ static enum lp_registry_verdict take_schema(struct lp_registry *registry, struct
                    "is it a schema registry?");
     if (needs_id) call->id = (uint64_t)json_integer_value(id);
     if (!is_first) call->references_fetched++;
-    if (!list_references(call, root))
+    switch (list_references(call, root)) {
+    case LP_OK: return go_on(registry, call);
+    case LP_E_MEMORY: return say_memory(registry, call);
+    default:
         return say(registry, call, LP_REGISTRY_FINAL, LP_E_LIMIT, LP_SKIP_RECORD,
                    "references that are broken or more than 32", "register the schema with its types written out");
-    return go_on(registry, call);
+    }
 }
 
 enum lp_registry_verdict lp_registry_judge(struct lp_registry *registry, struct lp_registry_call *call, CURLcode code,
@@ -198,6 +206,7 @@ enum lp_registry_verdict lp_registry_judge(struct lp_registry *registry, struct 
                       "is it a schema registry?");
     } else if (call->kind == LP_REGISTRY_FETCH || call->kind == LP_REGISTRY_LATEST) {
         verdict = take_schema(registry, call, root);
+        if (verdict == LP_REGISTRY_AGAIN) lp_registry_call_restart(call);
     } else if (!json_is_integer(id) || json_integer_value(id) < 0) {
         verdict = say(registry, call, LP_REGISTRY_AGAIN, LP_E_INVALID, LP_RETRY, "an answer without an id",
                       "is it a schema registry?");

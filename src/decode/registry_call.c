@@ -13,20 +13,36 @@ struct lp_registry_call *lp_registry_call_new(enum lp_registry_call_kind kind)
     return call;
 }
 
-void lp_registry_call_free(struct lp_registry_call *call)
+void lp_registry_call_restart(struct lp_registry_call *call)
 {
-    if (call == NULL) return;
     for (uint32_t i = 0; i < call->reference_count; i++) {
         free(call->references[i].name);
         free(call->references[i].subject);
         free(call->references[i].schema);
+        call->references[i] = (struct lp_registry_reference){0};
     }
+    call->reference_count = 0;
+    call->references_fetched = 0;
+    free(call->reference_path);
+    call->reference_path = NULL;
+    free(call->schema);
+    call->schema = NULL;
+}
+
+void lp_registry_call_free(struct lp_registry_call *call)
+{
+    if (call == NULL) return;
+    lp_registry_call_restart(call);
     lp_avro_schema_free(call->parsed);
     lp_buffer_done(&call->answer);
     free(call->path);
     free(call->body);
-    free(call->schema);
     free(call);
+}
+
+const char *lp_registry_call_path(const struct lp_registry_call *call)
+{
+    return call->reference_path != NULL ? call->reference_path : call->path;
 }
 
 char *lp_registry_id_path(uint64_t id)

@@ -50,10 +50,11 @@ struct lp_registry_reference {
 struct lp_registry_call {
     struct lp_registry_call *next;
     enum lp_registry_call_kind kind;
-    uint64_t id;  /* fetch: which; the others: the answer's */
-    char *path;   /* owned; of the request at hand, without the base URL */
-    char *body;   /* owned; posted, or NULL */
-    char *schema; /* owned; fetch, latest: its text, once there */
+    uint64_t id;          /* fetch: which; the others: the answer's */
+    char *path;           /* owned; of the first request, without the base URL */
+    char *body;           /* owned; posted, or NULL */
+    char *reference_path; /* owned; of the request at hand when it is for a reference; NULL: it is the first */
+    char *schema;         /* owned; fetch, latest: its text, once there */
     struct lp_registry_reference references[LP_REGISTRY_REFERENCES_MAX];
     uint32_t reference_count, references_fetched;
     uint32_t url;         /* index of the one in use */
@@ -111,6 +112,10 @@ void lp_registry_cache_free(struct lp_registry *registry);
 /* registry_call.c */
 struct lp_registry_call *lp_registry_call_new(enum lp_registry_call_kind kind);
 void lp_registry_call_free(struct lp_registry_call *call);
+/** Path of the request to make next. */
+const char *lp_registry_call_path(const struct lp_registry_call *call);
+/** Forget every answer: the conversation begins again with its first request. */
+void lp_registry_call_restart(struct lp_registry_call *call);
 /** Path of the request that a call begins with. NULL: out of memory. */
 char *lp_registry_id_path(uint64_t id);
 char *lp_registry_subject_path(const char *subject, const char *rest);
@@ -126,11 +131,12 @@ void lp_registry_cancel(struct lp_registry *registry, struct lp_registry_call *c
 /* registry_answer.c */
 enum lp_registry_verdict {
     LP_REGISTRY_ANSWERED, /* the call is over, well */
-    LP_REGISTRY_GO_ON,    /* the call has another request to make (call->path) */
+    LP_REGISTRY_GO_ON,    /* the call has another request to make */
     LP_REGISTRY_FINAL,    /* over, in vain: call->error */
     LP_REGISTRY_AGAIN,    /* call->error; trying again may help */
 };
-/** What the end of a transfer means. `status` 0 when there was no answer. */
+/** What the end of a transfer means. `status` 0 when there was no answer. After LP_REGISTRY_AGAIN the request is to be
+ * made again; an answer that was there and of no use begins the whole conversation again. */
 enum lp_registry_verdict lp_registry_judge(struct lp_registry *registry, struct lp_registry_call *call, CURLcode code,
                                            long status);
 

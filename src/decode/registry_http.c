@@ -42,7 +42,7 @@ static CURLcode set_limits(const struct lp_registry *registry, CURL *easy)
 static CURLcode set_request(const struct lp_registry *registry, struct lp_registry_call *call, CURL *easy)
 {
     char url[2 * LP_REGISTRY_TEXT_MAX + 16384]; /* base and path, the subject in it escaped threefold */
-    int length = snprintf(url, sizeof url, "%s%s", registry->urls[call->url], call->path);
+    int length = snprintf(url, sizeof url, "%s%s", registry->urls[call->url], lp_registry_call_path(call));
     if (length < 0 || (size_t)length >= sizeof url) return CURLE_URL_MALFORMAT;
     CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, url);
     if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, registry->headers);

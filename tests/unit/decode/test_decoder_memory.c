@@ -147,6 +147,59 @@ static void a_fetch_without_memory_is_retried(void **state)
     lp_registry_free(registry);
 }
 
+/* A conversation of two answers, a schema and what it refers to. */
+static enum lp_registry_verdict converse(struct lp_registry *registry, struct lp_registry_call *call)
+{
+    static const char *const answers[] = {
+        "{\"schema\":\"{\\\"type\\\":\\\"array\\\",\\\"items\\\":\\\"F\\\"}\","
+        "\"references\":[{\"name\":\"F\",\"subject\":\"f\",\"version\":1}]}",
+        "{\"schema\":\"{\\\"type\\\":\\\"fixed\\\",\\\"name\\\":\\\"F\\\",\\\"size\\\":2}\"}"};
+    enum lp_registry_verdict verdict = LP_REGISTRY_AGAIN;
+    for (size_t i = 0; i < 2; i++) {
+        long spare = left;
+        left = -1; /* the transfer's memory is not what this is about */
+        lp_buffer_clear(&call->answer);
+        lp_buffer_text(&call->answer, answers[i]);
+        left = spare;
+        verdict = lp_registry_judge(registry, call, CURLE_OK, 200);
+        if (verdict != LP_REGISTRY_GO_ON) break;
+    }
+    return verdict;
+}
+
+/* Memory that runs out behind any answer: the conversation begins again, at its first request and with nothing kept. */
+static void a_conversation_without_memory_begins_again(void **state)
+{
+    (void)state;
+    char url[] = "http://registry";
+    struct lp_registry registry = {.urls = {url}, .url_count = 1};
+    for (long at = 0; at < 200; at++) {
+        struct lp_registry_call *call = lp_registry_call_new(LP_REGISTRY_FETCH);
+        assert_non_null(call);
+        call->path = lp_registry_id_path(7);
+        left = at;
+        failed = false;
+        enum lp_registry_verdict verdict = converse(&registry, call);
+        left = -1;
+        if (failed) {
+            assert_int_equal(verdict, LP_REGISTRY_AGAIN);
+            assert_int_equal(call->error.action, LP_RETRY);
+            assert_string_equal(lp_registry_call_path(call), "/schemas/ids/7");
+            assert_null(call->schema);
+            assert_int_equal(call->reference_count, 0);
+            assert_int_equal(call->references_fetched, 0);
+            verdict = converse(&registry, call);
+        }
+        assert_int_equal(verdict, LP_REGISTRY_ANSWERED);
+        assert_non_null(call->parsed);
+        lp_registry_call_free(call);
+        if (failed) continue;
+        assert_true(at > 0);
+        return;
+    }
+    fail_msg("more than 200 allocations");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +208,7 @@ int main(void)
         cmocka_unit_test(registry_survives_failing_allocations),
         cmocka_unit_test(references_survive_failing_allocations),
         cmocka_unit_test(a_fetch_without_memory_is_retried),
+        cmocka_unit_test(a_conversation_without_memory_begins_again),
     };
     return cmocka_run_group_tests_name("decoder_memory", tests, NULL, NULL);
 }

@@ -237,6 +237,38 @@ static void bad_schemas_are_bad_records(void **state)
     wait_ok(4, &schema);
 }
 
+/* 851 KB of valid schema that names of a thousand characters blow up past the memory of one schema: the answer will not
+ * get better, so that asking again would hold the partition for ever. */
+static void a_schema_past_the_memory_limit_is_a_bad_record(void **state)
+{
+    (void)state;
+    enum { ALIASES = 170000, ROOM = 2 << 20 };
+    char *body = malloc(ROOM);
+    assert_non_null(body);
+    size_t used = (size_t)snprintf(body, ROOM,
+                                   "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"R\\\","
+                                   "\\\"namespace\\\":\\\"%01000d\\\",\\\"fields\\\":[],\\\"aliases\\\":[",
+                                   0);
+    for (char *zero = strstr(body, "000"); *zero == '0'; zero++) *zero = 'n';
+    for (int i = 0; i < ALIASES; i++)
+        used += (size_t)snprintf(body + used, ROOM - used, "%s\\\"a\\\"", i > 0 ? "," : "");
+    snprintf(body + used, ROOM - used, "]}\",\"references\":[]}");
+    int route = fake_http_route(server, "GET", "/schemas/ids/6", 200, body, 0, -1);
+    start(usual_options());
+    const struct lp_avro_schema *schema;
+    assert_int_equal(lp_registry_wait(registry, 6, WAIT_MS, &schema, &err), LP_E_LIMIT);
+    assert_int_equal(err.action, LP_SKIP_RECORD);
+    expect_text("67108864");
+    usleep(100000); /* five pauses */
+    assert_int_equal(lp_registry_get(registry, 6, &schema, &err), LP_E_LIMIT);
+    assert_int_equal(fake_http_count(server, route), 1);
+    lp_registry_free(registry);
+    registry = NULL;
+    fake_http_free(server);
+    server = NULL;
+    free(body);
+}
+
 static void several_urls_are_tried_in_turn(void **state)
 {
     (void)state;
@@ -539,6 +571,7 @@ int main(void)
         WITH_SERVER(pending_tells_the_last_failure),
         WITH_SERVER(only_the_registrys_own_404_is_final),
         WITH_SERVER(bad_schemas_are_bad_records),
+        WITH_SERVER(a_schema_past_the_memory_limit_is_a_bad_record),
         WITH_SERVER(several_urls_are_tried_in_turn),
         WITH_SERVER(basic_auth_is_sent_and_never_told),
         WITH_SERVER(credentials_in_the_url_are_used_and_never_told),
