@@ -1,6 +1,8 @@
-/* CSV as RFC 4180 has it, with a header. An empty field is missing; columns nobody wants are skipped. */
+/* CSV as RFC 4180 has it, with a header. An empty field is missing, unless it is a text in quotes: that one has no
+ * characters. Columns nobody wants are skipped. */
 #include "cmd/records_private.h"
 #include "core/buffer.h"
+#include "decode/avro_value.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -11,6 +13,7 @@
 
 struct field {
     size_t begin, bytes; /* in the row's text */
+    bool quoted;
 };
 
 struct lp_csv {
@@ -31,7 +34,7 @@ static enum lp_code peek(struct lp_bytes *bytes, size_t offset, int *ret_byte, s
     return LP_OK;
 }
 
-static enum lp_code add_field(struct lp_csv *csv, size_t begin, struct lp_error *err)
+static enum lp_code add_field(struct lp_csv *csv, size_t begin, bool quoted, struct lp_error *err)
 {
     if (csv->field_count == csv->field_capacity) {
         uint32_t wanted = csv->field_capacity == 0 ? 64 : csv->field_capacity * 2;
@@ -43,7 +46,7 @@ static enum lp_code add_field(struct lp_csv *csv, size_t begin, struct lp_error 
         csv->fields = grown;
         csv->field_capacity = wanted;
     }
-    csv->fields[csv->field_count++] = (struct field){.begin = begin, .bytes = csv->text.size - begin};
+    csv->fields[csv->field_count++] = (struct field){.begin = begin, .bytes = csv->text.size - begin, .quoted = quoted};
     lp_buffer_append(&csv->text, "", 1);
     return LP_OK;
 }
@@ -86,8 +89,8 @@ static enum lp_code read_row(struct lp_records *records, enum row_state *ret_sta
     csv->field_count = 0;
     while (c >= 0) {
         size_t begin = csv->text.size;
-        bool closed = true;
-        if (c == '"') {
+        bool closed = true, quoted = c == '"';
+        if (quoted) {
             at++;
             LP_TRY(read_quoted(records, &at, &closed, err));
             if (!closed) *ret_state = ROW_MALFORMED;
@@ -104,11 +107,11 @@ static enum lp_code read_row(struct lp_records *records, enum row_state *ret_sta
         /* The carriage return of \r\n, not one that was quoted. */
         bool carriage = c != ',' && csv->text.size > plain && csv->text.data[csv->text.size - 1] == '\r';
         if (carriage) csv->text.size--;
-        LP_TRY(add_field(csv, begin, err));
+        LP_TRY(add_field(csv, begin, quoted, err));
         if (c != ',') break;
         LP_TRY(peek(&records->bytes, ++at, &c, err));
         /* A comma at the very end of the input is followed by one more, empty, field. */
-        if (c < 0) LP_TRY(add_field(csv, csv->text.size, err));
+        if (c < 0) LP_TRY(add_field(csv, csv->text.size, false, err));
     }
     lp_bytes_take(&records->bytes, c == '\n' ? at + 1 : at);
     return lp_buffer_check(&csv->text, "a CSV row", err);
@@ -157,14 +160,17 @@ static int64_t find_path(const struct lp_csv *csv, const uint32_t *order, const 
     return find_column(csv, order, name);
 }
 
-static bool match_want(const struct lp_csv *csv, const uint32_t *order, const struct lp_want *want, int32_t *columns)
+/* How many of the want's columns are there, and the first one that is not. */
+static uint32_t match_want(const struct lp_csv *csv, const uint32_t *order, const struct lp_want *want,
+                           int32_t *columns, uint32_t *ret_absent)
 {
-    bool found = false;
+    uint32_t found = 0;
     for (uint32_t i = 0; i < want->width; i++) {
         char suffix[16] = "";
         if (want->type == LP_WANT_VECTOR) snprintf(suffix, sizeof suffix, ".%u", i);
         columns[i] = (int32_t)find_path(csv, order, want->path, suffix);
-        found = found || columns[i] >= 0;
+        if (columns[i] >= 0) found++;
+        else if (found == i) *ret_absent = i;
     }
     return found;
 }
@@ -174,8 +180,13 @@ static enum lp_code match_wants(struct lp_records *records, const uint32_t *orde
     struct lp_csv *csv = records->csv;
     int32_t *columns = csv->columns;
     for (uint32_t i = 0; i < records->want_count; columns += records->wants[i++].width) {
-        if (match_want(csv, order, &records->wants[i], columns)) continue;
-        if (csv->absent_count++ == 0) csv->absent = records->wants[i].path;
+        const struct lp_want *want = &records->wants[i];
+        uint32_t absent = 0, found = match_want(csv, order, want, columns, &absent);
+        if (found == 0 && csv->absent_count++ == 0) csv->absent = want->path;
+        if (found > 0 && found < want->width)
+            return lp_fail_field(err, LP_E_MISMATCH, LP_FATAL, want->path,
+                                 "%s: no column %.200s.%u: a vector takes all of its %u columns or none",
+                                 records->bytes.name, want->path, absent, want->width);
     }
     if (csv->absent_count < records->want_count || records->want_count == 0) return LP_OK;
     return lp_fail(err, LP_E_MISMATCH, LP_FATAL,
@@ -270,6 +281,20 @@ static enum lp_code set_number(const struct lp_csv *csv, const struct lp_want *w
                          text);
 }
 
+static enum lp_code set_text(const struct lp_csv *csv, const struct lp_want *want, int32_t column,
+                             struct lp_span *ret_text, struct lp_error *err)
+{
+    const struct field *field = column >= 0 ? &csv->fields[column] : NULL;
+    *ret_text = (struct lp_span){0};
+    if (field == NULL || (field->bytes == 0 && !field->quoted)) return LP_OK;
+    struct lp_span text = lp_span_of(field_text(csv, (uint32_t)column), field->bytes);
+    if (memchr(text.data, '\0', text.size) != NULL || !lp_avro_utf8_valid(text.data, text.size))
+        return lp_fail_field(err, LP_E_INVALID, LP_SKIP_RECORD, want->path,
+                             "%s: bytes that are not UTF-8 text: correct the file's encoding", want->path);
+    *ret_text = text;
+    return LP_OK;
+}
+
 static enum lp_code set_wants(struct lp_records *records, struct lp_error *err)
 {
     const struct lp_csv *csv = records->csv;
@@ -277,10 +302,7 @@ static enum lp_code set_wants(struct lp_records *records, struct lp_error *err)
     for (uint32_t i = 0; i < records->want_count; columns += records->wants[i++].width) {
         const struct lp_want *want = &records->wants[i];
         if (want->type == LP_WANT_TEXT) {
-            bool given = columns[0] >= 0 && csv->fields[columns[0]].bytes > 0;
-            records->record.texts[want->slot] =
-                given ? lp_span_of(field_text(csv, (uint32_t)columns[0]), csv->fields[columns[0]].bytes)
-                      : (struct lp_span){0};
+            LP_TRY(set_text(csv, want, columns[0], &records->record.texts[want->slot], err));
             continue;
         }
         for (uint32_t k = 0; k < want->width; k++)
@@ -296,7 +318,7 @@ enum lp_code lp_csv_next(struct lp_records *records, bool *ret_done, struct lp_e
     bool blank;
     do {
         LP_TRY(read_row(records, &state, err));
-        blank = csv->field_count == 1 && csv->fields[0].bytes == 0 && csv->column_count > 1;
+        blank = csv->field_count == 1 && csv->fields[0].bytes == 0 && !csv->fields[0].quoted && csv->column_count > 1;
     } while (state == ROW_GOOD && blank);
     *ret_done = state == ROW_NONE;
     if (state == ROW_NONE) return LP_OK;

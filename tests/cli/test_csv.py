@@ -36,10 +36,41 @@ class Csv(unittest.TestCase):
         cls.expected, _ = score(cls.model.path, "-", data=lines(cls.records))
 
     def test_the_same_records_give_the_same_lines(self):
-        for dialect in ({}, {"lineterminator": "\n"}, {"quoting": csv.QUOTE_ALL}):
+        for dialect in ({}, {"lineterminator": "\n"}):
             out, err = score(self.model.path, "-", data=as_csv(self.records, **dialect))
             self.assertEqual(out, self.expected)
             self.assertEqual(err, "")
+
+    def test_quotes_around_every_field_change_nothing(self):
+        full = [r for r in self.records if None not in cells(r)]
+        self.assertGreater(len(full), 50)
+        out, _ = score(self.model.path, "-", data=as_csv(full, quoting=csv.QUOTE_ALL))
+        self.assertEqual(out, score(self.model.path, "-", data=lines(full))[0])
+
+    def test_quoted_and_empty_is_a_text_of_no_characters(self):
+        manifest = json.loads(json.dumps(self.model.manifest))
+        manifest["golden"] = {"source": "none"}
+        colour = next(f for f in manifest["features"] if f["name"] == "colour")
+        colour["encode"]["vocabulary"][0] = ""
+        model = program.Model("empty.safetensors", manifest, self.model.tensors)
+        expected, _ = score(model.path, "-", data='{"colour":""}\n{}\n{"colour":"grün"}\n')
+        self.assertEqual(len(set(expected)), 3)
+        out, _ = score(model.path, "-", data='colour,note\n"",1\n,1\n"grün",1\n')
+        self.assertEqual(out, expected)
+        self.assertEqual(score(model.path, "-", data='colour\n""\n')[0], expected[:1])
+
+    def test_texts_that_are_no_utf8_are_bad_records(self):
+        for bad in (b"a\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xe2\x82", b"a\x00b", b"\x00"):
+            out, _ = score(self.model.path, "-", data=b"colour,x\nred,1\n%s,1\nred,%s\n" % (bad, bad))
+            self.assertEqual(["error" in line for line in out], [False, True, False], bad)
+            self.assertEqual(json.loads(out[1])["error"]["field"], "colour")
+            self.assertEqual(json.loads(out[1])["error"]["stage"], "decode")
+
+    def test_a_vector_without_all_its_columns_is_refused(self):
+        for names, absent in (("vector.0,vector.2", "vector.1"), ("vector.1,colour,vector.2", "vector.0")):
+            _, err = score(self.model.path, "-", data=names + "\n1,2,3\n", code=1)
+            self.assertIn(absent, err)
+            self.assertIn("all of its 3 columns", err)
 
     def test_columns_may_come_in_any_order_with_others_between(self):
         order = COLUMNS[::-1]
