@@ -54,7 +54,7 @@ run_in_image() {
     buildah "${storage[@]}" run "$container" -- lepton --version
     buildah "${storage[@]}" run "$container" -- sh -c 'test "$(id -u)" != 0'
     buildah "${storage[@]}" run "$container" -- sh -c '! command -v gcc && ! ls /usr/include/librdkafka 2>/dev/null'
-    buildah "${storage[@]}" run "$container" -- lepton demo --seconds 10
+    buildah "${storage[@]}" run "$container" -- lepton demo --seconds 30
     buildah "${storage[@]}" rm "$container" >/dev/null
 }
 
