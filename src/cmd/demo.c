@@ -2,23 +2,14 @@
 #include "demo/demo.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
-
-#include <signal.h>
+#include "cmd/signals.h"
 
 enum { DEFAULT_SECONDS = 60, SECONDS_MIN = 30, SECONDS_MAX = 24 * 3600 };
-
-static bool interrupted(void *context)
-{
-    sigset_t pending;
-    sigpending(&pending);
-    (void)context;
-    return sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT);
-}
 
 static int run(int argc, char **argv)
 {
     struct lp_demo_options demo = {
-        .seconds = DEFAULT_SECONDS, .http_listen = "127.0.0.1:8080", .interrupted = interrupted};
+        .seconds = DEFAULT_SECONDS, .http_listen = "127.0.0.1:8080", .interrupted = lp_signals_interrupted};
     struct lp_option options[] = {
         {.name = "seconds", .type = LP_OPTION_INTEGER, .value = &demo.seconds, .low = 0, .high = SECONDS_MAX},
         {.name = "listen", .type = LP_OPTION_TEXT, .value = &demo.http_listen},
@@ -29,13 +20,8 @@ static int run(int argc, char **argv)
     if (demo.seconds != 0 && demo.seconds < SECONDS_MIN)
         return lp_command_misuse(&lp_command_demo, "--seconds %d: at least %d, or 0 to keep it up", (int)demo.seconds,
                                  SECONDS_MIN);
-    sigset_t signals;
     struct lp_error err;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    lp_signals_install();
     code = lp_demo_run(&demo, &err) == LP_OK ? LP_EXIT_OK : lp_command_fail(&lp_command_demo, &err);
     return lp_command_finish(&lp_command_demo, code);
 }

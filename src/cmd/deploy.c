@@ -98,12 +98,13 @@ static enum lp_code describe_bundle(struct arguments *args, struct lp_model_sour
                                        .require_golden = args->config->model_require_golden};
     struct lp_model *model = NULL;
     char *real = realpath(path, NULL);
-    if (real == NULL || strlen(real) > LP_URI_MAX_BYTES - 7) {
-        free(real);
+    enum lp_code rc;
+    if (real == NULL) {
         return lp_fail(err, LP_E_NOT_FOUND, LP_FATAL, "%s: no such file: name the bundle to deploy", path);
     }
-    snprintf(local.uri, sizeof local.uri, "file://%.*s", LP_URI_MAX_BYTES - 7, real);
+    rc = lp_source_file_uri(real, local.uri, err);
     free(real);
+    LP_TRY(rc);
     LP_TRY(lp_source_load_model(&local, NULL, &options, &model, err));
     snprintf(ret_source->uri, sizeof ret_source->uri, "%s", args->uri != NULL ? args->uri : local.uri);
     lp_sha256_text(model->bundle->sha256, ret_source->sha256);
@@ -140,7 +141,10 @@ static int rollback(int argc, char **argv)
                       args.fleet.slot);
         return close_fleet(&args, lp_command_fail(&lp_command_rollback, &err));
     }
-    return close_fleet(&args, put(&lp_command_rollback, &args, &desired->previous, &desired->active));
+    /* What is left behind becomes `previous` only if some replica served it: previous is the last state known good. */
+    const struct lp_desired *known = args.fleet.known;
+    bool good = known != NULL && strcmp(known->active.sha256, desired->active.sha256) == 0;
+    return close_fleet(&args, put(&lp_command_rollback, &args, &desired->previous, good ? &desired->active : NULL));
 }
 
 static void print_replica(const struct lp_fleet *fleet, const struct lp_status_record *replica)

@@ -188,7 +188,9 @@ static enum lp_code count_live(struct lp_fleet *fleet, uint64_t generation, uint
         const struct lp_status_record *replica = &fleet->replicas[i];
         if (!lp_fleet_alive(fleet, replica)) continue;
         ++*ret_alive;
-        if (replica->generation == generation && replica->state == LP_SLOT_REFUSED)
+        /* Degraded: it could not load this generation and serves the one before in its name. */
+        if (replica->generation == generation &&
+            (replica->state == LP_SLOT_REFUSED || replica->state == LP_SLOT_DEGRADED))
             return lp_fail(err, LP_E_REFUSED, LP_FATAL, "%s: refused generation %llu: %s", replica->replica,
                            (unsigned long long)generation, replica->reason);
         *ret_live += replica->serving && replica->serving_generation >= generation;

@@ -1,54 +1,22 @@
 /* lepton run: the worker, until a signal. */
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "cmd/signals.h"
 #include "core/log.h"
 #include "worker/worker.h"
 
 #include <signal.h>
-#include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
-extern char **environ;
+enum { TICK_MS = 100 };
 
-enum { TICK_NS = 100 * 1000 * 1000 };
-
-/* Signals are taken by the main thread alone; the second one does not wait for anybody. */
-static void block_signals(sigset_t *ret_signals)
-{
-    sigemptyset(ret_signals);
-    sigaddset(ret_signals, SIGTERM);
-    sigaddset(ret_signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
-
-static bool interrupted(void *context)
-{
-    sigset_t pending;
-    sigpending(&pending);
-    (void)context;
-    return sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT);
-}
-
-static void *exit_at_second_signal(void *context)
-{
-    int received;
-    if (sigwait(context, &received) == 0) {
-        LP_LOG(LP_LOG_WARN, "exit_at_once", lp_kv("reason", "second signal"));
-        _exit(LP_EXIT_FAILED);
-    }
-    return NULL;
-}
-
-static int serve(struct lp_worker *worker, sigset_t *signals)
+static int serve(struct lp_worker *worker)
 {
     struct lp_error err;
-    struct timespec tick = {.tv_nsec = TICK_NS};
     int code = LP_EXIT_OK;
     for (;;) {
-        int received = sigtimedwait(signals, NULL, &tick);
-        if (received > 0) {
+        int received = lp_signals_wait(TICK_MS);
+        if (received != 0) {
             LP_LOG(LP_LOG_INFO, "drain", lp_kv("reason", received == SIGTERM ? "SIGTERM" : "SIGINT"));
             break;
         }
@@ -58,14 +26,8 @@ static int serve(struct lp_worker *worker, sigset_t *signals)
             break;
         }
     }
-    pthread_t second;
-    bool watching = pthread_create(&second, NULL, exit_at_second_signal, signals) == 0;
     lp_worker_stop(worker);
     lp_worker_free(worker);
-    if (watching) {
-        pthread_cancel(second);
-        pthread_join(second, NULL);
-    }
     return code;
 }
 
@@ -79,15 +41,14 @@ static int run(int argc, char **argv)
     struct lp_config *config = NULL;
     struct lp_worker *worker = NULL;
     struct lp_error err;
-    sigset_t signals;
-    block_signals(&signals);
+    lp_signals_install();
     if (lp_config_load(operands.count > 0 ? operands.items[0] : NULL, environ, overrides.items, overrides.count,
                        &config, &err) != LP_OK)
         return lp_command_fail(&lp_command_run, &err);
     lp_log_setup((enum lp_log_level)config->log_level, (enum lp_log_format)config->log_format);
-    if (lp_worker_start(config, interrupted, NULL, &worker, &err) != LP_OK)
-        code = interrupted(NULL) ? LP_EXIT_OK : lp_command_fail(&lp_command_run, &err);
-    else code = serve(worker, &signals);
+    if (lp_worker_start(config, lp_signals_interrupted, NULL, &worker, &err) != LP_OK)
+        code = lp_signals_received() != 0 ? LP_EXIT_OK : lp_command_fail(&lp_command_run, &err);
+    else code = serve(worker);
     lp_config_free(config);
     return code;
 }

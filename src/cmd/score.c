@@ -20,7 +20,7 @@ const struct lp_command lp_command_score = {
         "JSON line a record, in the order of the input: {\"scores\":[...],\"label\":...}. A record that is rejected "
         "gives\n"
         "{\"error\":{\"stage\":...,\"field\":...,\"message\":...}} in its place, and their number on stderr.\n"
-        "In CSV an empty field is missing (a category in quotes, \"\", is the empty one); a vector's columns are NAME.0,\n"
+        "In CSV an empty field is missing, but \"\" in quotes is the empty category; a vector's columns are NAME.0,\n"
         "NAME.1, ..., all of them. In JSON null and an absent key are missing.\n"
         "\n"
         "  --raw      the margin, before the link, in the score's place\n"

@@ -33,6 +33,7 @@ struct lp_control {
     struct lp_desired *wanted; /* replay: the control topic's latest; NULL: none */
     bool retired_at_replay;    /* replay: the latest was a null value */
     struct lp_desired *known;  /* replay: the highest that any replica says it accepted */
+    bool paused;               /* by the last state acted upon */
     uint64_t observed;         /* highest generation acted upon or refused */
     uint64_t next_status_ns;
 
@@ -109,7 +110,7 @@ static void set_serving(struct lp_control *control, const struct lp_model *model
 
 static void set_accepted(struct lp_control *control, const char *json)
 {
-    char *copy = strdup(json);
+    char *copy = json != NULL ? strdup(json) : NULL;
     pthread_mutex_lock(&control->mutex);
     free(control->status.desired_json);
     control->status.desired_json = copy;
@@ -136,10 +137,14 @@ static void act(struct lp_control *control, const struct lp_desired *desired)
     struct lp_error err;
     control->observed = desired->generation;
     say(control, desired->generation, LP_SLOT_LOADING, "");
+    /* Paused before the model is there, so that not one record slips through; resumed only after. */
+    if (desired->paused) control->callbacks.pause(control->callbacks.context, true);
     if (put_live(control, &desired->active, control->options.root, desired->generation, false, &err) != LP_OK) {
+        control->callbacks.pause(control->callbacks.context, control->paused);
         say(control, desired->generation, LP_SLOT_REFUSED, err.text);
         return;
     }
+    control->paused = desired->paused;
     control->callbacks.pause(control->callbacks.context, desired->paused);
     set_accepted(control, desired->json);
     say(control, desired->generation, LP_SLOT_LIVE, desired->paused ? "paused" : "");
@@ -153,6 +158,9 @@ static void retire(struct lp_control *control)
         return;
     }
     set_serving(control, NULL, 0);
+    /* Nothing is accepted any more: a replica that starts after compaction has dropped the null value must not find it.
+     */
+    set_accepted(control, NULL);
     say(control, control->observed, LP_SLOT_RETIRED, "");
 }
 
@@ -183,6 +191,7 @@ static void start_with(struct lp_control *control, const struct lp_desired *want
     snprintf(why, sizeof why, "%s", control->status.reason);
     pthread_mutex_unlock(&control->mutex);
     if (!refused || !serve_fallback(control, wanted, why)) return;
+    control->paused = wanted->paused;
     control->callbacks.pause(control->callbacks.context, wanted->paused);
 }
 
@@ -288,6 +297,10 @@ static void on_status_record(struct lp_control *control, const struct lp_reader_
     struct lp_error err;
     if (atomic_load(&control->replayed) || record->value.data == NULL) return;
     if (lp_status_record_parse(record->value, &status, &err) != LP_OK) return;
+    /* What any replica has retired or refused is not new to this one. */
+    if (strcmp(status.slot, control->options.slot) == 0 && status.state == LP_SLOT_RETIRED &&
+        status.generation > control->observed)
+        control->observed = status.generation;
     if (strcmp(status.slot, control->options.slot) == 0 && status.desired_json != NULL &&
         lp_desired_parse(lp_span_text(status.desired_json), control->options.control_max_bytes, &desired, &err) ==
             LP_OK) {

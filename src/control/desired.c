@@ -1,6 +1,7 @@
 #include "control/desired.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,15 @@ static enum lp_code parse_source(json_t *value, const char *member, struct lp_mo
     return LP_OK;
 }
 
+/* An integer, also as JSON Schema has it: 12.0 is one. -1: none, or out of range. */
+static json_int_t whole(const json_t *value)
+{
+    const json_int_t most = ((json_int_t)1 << 53) - 1;
+    double real = json_is_real(value) ? json_real_value(value) : -1;
+    if (json_is_integer(value) && json_integer_value(value) <= most) return json_integer_value(value);
+    return real >= 0 && real <= (double)most && floor(real) == real ? (json_int_t)real : -1;
+}
+
 static enum lp_code parse_members(json_t *root, struct lp_desired *desired, struct lp_error *err)
 {
     static const char *const names[] = {"format",    "generation", "active", "previous",
@@ -58,11 +68,9 @@ static enum lp_code parse_members(json_t *root, struct lp_desired *desired, stru
     json_t *format = json_object_get(root, "format"), *generation = json_object_get(root, "generation");
     json_t *previous = json_object_get(root, "previous"), *candidate = json_object_get(root, "candidate");
     json_t *paused = json_object_get(root, "paused"), *guards = json_object_get(root, "guards");
-    if (!json_is_integer(format) || json_integer_value(format) != 1) return invalid(err, "format", "must be 1");
-    if (!json_is_integer(generation) || json_integer_value(generation) < 1 ||
-        json_integer_value(generation) > ((json_int_t)1 << 53) - 1)
-        return invalid(err, "generation", "must be an integer from 1 to 2^53 - 1");
-    desired->generation = (uint64_t)json_integer_value(generation);
+    if (whole(format) != 1) return invalid(err, "format", "must be 1");
+    if (whole(generation) < 1) return invalid(err, "generation", "must be an integer from 1 to 2^53 - 1");
+    desired->generation = (uint64_t)whole(generation);
     LP_TRY(parse_source(json_object_get(root, "active"), "active", &desired->active, err));
     if (previous != NULL && !json_is_null(previous)) {
         LP_TRY(parse_source(previous, "previous", &desired->previous, err));

@@ -69,24 +69,58 @@ static enum lp_code resolve(const char *path, const char *what, char *ret_path, 
     return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%s: path over %d bytes", what, LP_PATH_MAX_BYTES);
 }
 
+enum lp_code lp_source_file_uri(const char *path, char ret_uri[LP_URI_MAX_BYTES + 1], struct lp_error *err)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+    size_t used = (size_t)snprintf(ret_uri, LP_URI_MAX_BYTES + 1, "file://");
+    for (; *path != '\0'; path++) {
+        bool escape = strchr(plain, *path) == NULL;
+        if (used + 3 > LP_URI_MAX_BYTES)
+            return lp_fail(err, LP_E_LIMIT, LP_FATAL, "model path: its URI is over %d bytes", LP_URI_MAX_BYTES);
+        if (escape) used += (size_t)snprintf(ret_uri + used, 4, "%%%02X", (unsigned char)*path);
+        else ret_uri[used++] = *path;
+    }
+    ret_uri[used] = '\0';
+    return LP_OK;
+}
+
+/* `path` in or below `root`, both without links and dots? */
+static bool is_below(const char *path, const char *root)
+{
+    size_t length = strlen(root);
+    while (length > 0 && root[length - 1] == '/') length--;
+    return strncmp(path, root, length) == 0 && path[length] == '/';
+}
+
+/*
+ * Is what `path` leads to inside? A path that leads nowhere is judged by the deepest part of it that exists, so that an
+ * answer never tells what lies beyond the root. Writes `path`.
+ */
+static bool leads_below(char *path, const char *real_root)
+{
+    for (;;) {
+        char *resolved = realpath(path, NULL);
+        bool exists = resolved != NULL;
+        /* The root itself counts here: a missing file right in it has nothing else that exists. */
+        bool inside = exists && (is_below(resolved, real_root) || strcmp(resolved, real_root) == 0);
+        free(resolved);
+        if (exists) return inside;
+        char *slash = strrchr(path, '/');
+        if (slash == NULL || (slash == path && slash[1] == '\0')) return false;
+        slash[slash == path] = '\0'; /* the first slash stays */
+    }
+}
+
 enum lp_code lp_source_uri_path(const char *uri, const char *root, char *ret_path, struct lp_error *err)
 {
     char file[LP_PATH_MAX_BYTES], real[LP_PATH_MAX_BYTES], real_root[LP_PATH_MAX_BYTES];
     LP_TRY(uri_file(uri, root, file, err));
-    /* Outside is outside whether the file exists or not: an answer must not tell what lies beyond the root. */
-    if (root != NULL) {
-        LP_TRY(resolve(root, "model.root.path", real_root, err));
-        size_t length = strlen(real_root);
-        char *resolved = realpath(file, NULL);
-        bool exists = resolved != NULL;
-        bool inside = exists ? strncmp(resolved, real_root, length) == 0 && (resolved[length] == '/' || length == 1)
-                             : strncmp(file, root, strlen(root)) == 0 && strstr(file, "..") == NULL;
-        free(resolved);
-        if (!inside)
-            return lp_fail(err, LP_E_REFUSED, LP_FATAL, "model URI %.200s: outside model.root.path = %.200s", uri,
-                           root);
-    }
-    LP_TRY(resolve(file, "model file", real, err));
+    if (root != NULL) LP_TRY(resolve(root, "model.root.path", real_root, err));
+    enum lp_code rc = resolve(file, "model file", real, err);
+    bool inside = root == NULL || (rc == LP_OK ? is_below(real, real_root) : leads_below(file, real_root));
+    if (!inside)
+        return lp_fail(err, LP_E_REFUSED, LP_FATAL, "model URI %.200s: outside model.root.path = %.200s", uri, root);
+    LP_TRY(rc);
     memcpy(ret_path, real, strlen(real) + 1);
     return LP_OK;
 }

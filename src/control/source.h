@@ -17,6 +17,9 @@ enum { LP_PATH_MAX_BYTES = 4096 };
  */
 LP_MUST_USE enum lp_code lp_source_uri_path(const char *uri, const char *root, char *ret_path, struct lp_error *err);
 
+/** file:// and the absolute path, percent-encoded where RFC 3986 asks for it. LP_E_LIMIT when it is too long. */
+LP_MUST_USE enum lp_code lp_source_file_uri(const char *path, char ret_uri[LP_URI_MAX_BYTES + 1], struct lp_error *err);
+
 /**
  * Resolve, load, compare the SHA-256, verify the golden rows, warm up.
  * @return LP_OK and a model with one reference; otherwise the reason, fit for a status record

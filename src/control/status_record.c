@@ -19,7 +19,17 @@ static void time_text(int64_t time_ms, char *text, size_t bytes)
     snprintf(text + used, bytes - used, ".%03dZ", (int)(time_ms % 1000));
 }
 
-static json_t *text_or_null(const char *text) { return text[0] != '\0' ? json_string(text) : json_null(); }
+/* A text cut inside a character is no UTF-8 any more: what is not ASCII becomes a question mark then. */
+static json_t *text_or_null(const char *text)
+{
+    json_t *json = text[0] != '\0' ? json_string(text) : json_null();
+    if (json != NULL) return json;
+    char ascii[LP_ERROR_TEXT_BYTES];
+    snprintf(ascii, sizeof ascii, "%s", text);
+    for (char *c = ascii; *c != '\0'; c++)
+        if ((unsigned char)*c >= 0x80) *c = '?';
+    return json_string(ascii);
+}
 
 char *lp_status_record_encode(const struct lp_status_record *record)
 {

@@ -309,13 +309,14 @@ static void date(int64_t time_ms, char text[16])
     strftime(text, 16, "%d %B", &utc);
 }
 
-/* After the drain: everything acknowledged must be there, once and in order. */
+/* Everything that the broker acknowledged must be there, once and in order. */
 static enum lp_code summarize(struct demo *demo, const struct lp_moment *m, struct lp_error *err)
 {
     struct lp_audit_state audit;
     char alarm[16], deployed[16];
     uint64_t deadline_ns = lp_clock_ns() + (uint64_t)FLUSH_MS * 1000000;
     struct lp_stream_state stream;
+    lp_stream_stop(demo->stream, FLUSH_MS);
     lp_stream_get_state(demo->stream, &stream);
     do {
         LP_TRY(lp_audit_poll(demo->audit, 50, err));

@@ -1,6 +1,7 @@
 #include "demo/stream.h"
 
 #include "core/clock.h"
+#include "core/log.h"
 #include "demo/flights.h"
 #include "kafka/sink.h"
 
@@ -128,11 +129,21 @@ void lp_stream_get_state(struct lp_stream *stream, struct lp_stream_state *ret_s
     ret_state->done = atomic_load(&stream->done);
 }
 
+void lp_stream_stop(struct lp_stream *stream, int timeout_ms)
+{
+    struct lp_error err;
+    atomic_store(&stream->stop, true);
+    if (stream->started) pthread_join(stream->thread, NULL);
+    stream->started = false;
+    /* What stays unacknowledged is in `sent` and not in `acknowledged`. */
+    if (lp_sink_flush(stream->sink, timeout_ms, &err) != LP_OK)
+        LP_LOG(LP_LOG_WARN, "stream", lp_kv("reason", err.text));
+}
+
 void lp_stream_free(struct lp_stream *stream)
 {
     if (stream == NULL) return;
-    atomic_store(&stream->stop, true);
-    if (stream->started) pthread_join(stream->thread, NULL);
+    if (stream->started) lp_stream_stop(stream, 0);
     lp_sink_free(stream->sink);
     lp_flights_free(stream->flights);
     free(stream);

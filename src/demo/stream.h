@@ -29,7 +29,8 @@ LP_MUST_USE enum lp_code lp_stream_new(const struct lp_kafka_conf *conf, const c
 void lp_stream_consumed(struct lp_stream *stream, uint64_t records);
 void lp_stream_get_state(struct lp_stream *stream, struct lp_stream_state *ret_state);
 uint32_t lp_stream_count(const struct lp_stream *stream);
-/** Stops the thread. */
+/** Stops the thread and waits for the broker's acknowledgements; the state is final then. */
+void lp_stream_stop(struct lp_stream *stream, int timeout_ms);
 void lp_stream_free(struct lp_stream *stream);
 
 #endif

@@ -26,9 +26,10 @@ struct lp_sink {
     rd_kafka_t *client;
     lp_sink_report *report;
     void *context;
-    uint32_t queued;  /* sent and not reported */
-    int reported;     /* since the poll at hand began */
-    bool has_tickets; /* a report callback was given */
+    uint32_t queued;     /* sent and not reported */
+    size_t queued_bytes; /* keys and values of those */
+    int reported;        /* since the poll at hand began */
+    bool has_tickets;    /* a report callback was given */
     uint32_t topic_count;
     struct lp_sink_topic topics[TOPICS_MAX];
 };
@@ -42,11 +43,42 @@ static void report_failure(struct lp_sink *sink, const rd_kafka_message_t *messa
     sink->report(sink->context, (uint64_t)(uintptr_t)message->_private, &err);
 }
 
+/*
+ * A broker refuses timestamps outside its bounds (message.timestamp.before/after.max.ms). Such a message goes out again
+ * with the time of now and the old one in a header; it may then stand behind later ones of its partition.
+ */
+static bool resend_now(struct lp_sink *sink, const rd_kafka_message_t *message)
+{
+    static const char header[] = "lepton.timestamp";
+    rd_kafka_timestamp_type_t type;
+    rd_kafka_headers_t *own = NULL, *headers;
+    const void *value;
+    size_t size;
+    char text[24];
+    if (message->err != RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP) return false;
+    if (rd_kafka_message_headers(message, &own) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        rd_kafka_header_get_last(own, header, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false; /* refused a second time */
+    headers = own != NULL ? rd_kafka_headers_copy(own) : rd_kafka_headers_new(1);
+    if (headers == NULL) return false;
+    snprintf(text, sizeof text, "%lld", (long long)rd_kafka_message_timestamp(message, &type));
+    rd_kafka_header_add(headers, header, -1, text, -1);
+    rd_kafka_resp_err_t error =
+        rd_kafka_producev(sink->client, RD_KAFKA_V_RKT(message->rkt), RD_KAFKA_V_PARTITION(message->partition),
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(message->payload, message->len),
+                          RD_KAFKA_V_KEY(message->key, message->key_len), RD_KAFKA_V_HEADERS(headers),
+                          RD_KAFKA_V_OPAQUE(message->_private), RD_KAFKA_V_END);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_headers_destroy(headers);
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
     struct lp_sink *sink = opaque;
     (void)client;
+    if (__builtin_expect(message->err != RD_KAFKA_RESP_ERR_NO_ERROR, 0) && resend_now(sink, message)) return;
     sink->queued--;
+    sink->queued_bytes -= message->len + message->key_len;
     sink->reported++;
     if (message->_private == NULL || !sink->has_tickets) return;
     if (__builtin_expect(message->err != RD_KAFKA_RESP_ERR_NO_ERROR, 0)) report_failure(sink, message);
@@ -165,6 +197,7 @@ enum lp_code lp_sink_send(struct lp_sink *sink, const struct lp_sink_message *me
     rd_kafka_error_t *error = rd_kafka_produceva(sink->client, parts, count);
     if (__builtin_expect(error != NULL, 0)) return send_failed(error, message, err);
     sink->queued++;
+    sink->queued_bytes += message->value.size + message->key.size;
     return LP_OK;
 }
 
@@ -207,3 +240,5 @@ bool lp_sink_fatal(struct lp_sink *sink, struct lp_error *err)
 }
 
 uint32_t lp_sink_queued(struct lp_sink *sink) { return sink->queued; }
+
+size_t lp_sink_queued_bytes(struct lp_sink *sink) { return sink->queued_bytes; }

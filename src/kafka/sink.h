@@ -69,6 +69,8 @@ bool lp_sink_fatal(struct lp_sink *sink, struct lp_error *err);
 
 /** Messages not yet reported. */
 uint32_t lp_sink_queued(struct lp_sink *sink);
+/** Bytes of their keys and values. */
+size_t lp_sink_queued_bytes(struct lp_sink *sink);
 
 /* --- headers --- */
 

@@ -255,7 +255,7 @@ static void housekeep(struct lp_lane *lane)
 static bool may_take(struct lp_lane *lane)
 {
     if (lane->kit == NULL || atomic_load_explicit(&lane->slot->paused, memory_order_relaxed)) return false;
-    return lp_ledger_free_entries(lane->ledger) > 0;
+    return !lp_lane_full(lane);
 }
 
 /* One turn: group events and records in, the batch out when it is due or nothing more is there, offsets stored. */
@@ -268,7 +268,7 @@ static void turn(struct lp_lane *lane)
         return;
     }
     bool take = may_take(lane), batched = lane->kit != NULL && lane->kit->batch.row_count > 0;
-    bool full = lane->kit != NULL && lp_ledger_free_entries(lane->ledger) == 0;
+    bool full = lane->kit != NULL && lp_lane_full(lane);
     uint64_t records_before = lane->stats.records;
     if (full) {
         lane->stats.backpressure_loops++;
@@ -304,9 +304,11 @@ static void drain(struct lp_lane *lane)
     struct lp_error err;
     atomic_store(&lane->stop, true);
     (void)lp_lane_drain_is_over(lane); /* the deadline is set at the latest now */
-    if (!lane->failed) lp_lane_flush_batch(lane);
+    /* What was sent before a failure counts: without it a restart would send it all again. */
+    bool dead = lp_sink_fatal(lane->sink, &err);
+    if (!dead) lp_lane_flush_batch(lane);
     merge_drift(lane, true);
-    if (!lane->failed && lp_sink_flush(lane->sink, left_ms(lane->drain_deadline_ns, 0), &err) != LP_OK)
+    if (!dead && lp_sink_flush(lane->sink, left_ms(lane->drain_deadline_ns, 0), &err) != LP_OK)
         LP_LOG(LP_LOG_WARN, "drain_unfinished", lp_kv_int("lane", lane->index), lp_kv("reason", err.text),
                lp_kv_int("unacknowledged", lp_ledger_in_flight(lane->ledger)));
     if (lane->source != NULL) {

@@ -14,6 +14,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+enum { LP_LANE_PARTITIONS_MAX = 4096 };
+
 struct lp_lane;
 
 /** Makes the producer and the buffers; the consumer joins the group with the first model. */

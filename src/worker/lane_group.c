@@ -39,14 +39,16 @@ static uint32_t in_flight(const struct lp_lane *lane, const uint32_t *slots, uin
 void lp_lane_on_revoking(void *context, const uint32_t *slots, uint32_t slot_count, bool lost)
 {
     struct lp_lane *lane = context;
+    struct lp_error err;
     lp_lane_flush_batch(lane);
     uint64_t deadline_ns = lp_clock_ns() + (uint64_t)lane->shared->config->revoke_timeout_ms * 1000000;
     /* A lost partition has a new owner already: waiting would not prevent the duplicates. */
-    while (!lost && !lane->failed && in_flight(lane, slots, slot_count) > 0 && lp_clock_ns() < deadline_ns &&
-           !lp_lane_drain_is_over(lane))
+    bool dead = lp_sink_fatal(lane->sink, &err);
+    while (!lost && !dead && in_flight(lane, slots, slot_count) > 0 && lp_sink_queued(lane->sink) > 0 &&
+           lp_clock_ns() < deadline_ns && !lp_lane_drain_is_over(lane))
         lp_sink_poll(lane->sink, POLL_MS);
     uint32_t left = in_flight(lane, slots, slot_count);
-    if (left > 0) lane->stats.revoke_deadlines_missed++;
+    if (left > 0 && !lane->failed) lane->stats.revoke_deadlines_missed++;
     lp_lane_store_offsets(lane);
     LP_LOG(left > 0 ? LP_LOG_WARN : LP_LOG_INFO, "partitions_revoked", lp_kv_int("lane", lane->index),
            lp_kv_int("partitions", slot_count), lp_kv("lost", lost ? "true" : "false"),

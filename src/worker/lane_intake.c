@@ -39,6 +39,16 @@ static void log_record(const struct lp_lane *lane, const char *topic, const stru
            lp_kv("reason", error->text), lp_kv("value", quoted));
 }
 
+/* A letter that is larger than the producer may send goes without its bytes, which are in the input topic still. */
+static void leave_value_out(struct lp_sink_message *message)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%zu", message->value.size);
+    if (message->headers != NULL)
+        (void)lp_headers_add(message->headers, "lepton.error.value_bytes", lp_span_text(text));
+    message->value = (struct lp_span){0};
+}
+
 void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
                     lp_ledger_ticket entry, enum lp_stage stage, const struct lp_error *error)
 {
@@ -68,12 +78,17 @@ void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record,
         .partition = record->partition % (int32_t)lane->shared->dead_letter_partitions,
         .key = record->key,
         .value = record->value,
-        .timestamp_ms = record->timestamp_ms > 0 ? record->timestamp_ms : 0,
+        .timestamp_ms = lp_lane_output_time(lane, record->timestamp_ms),
         .headers = headers,
         .ticket = entry,
     };
     struct lp_error err;
-    if (lp_lane_send(lane, &message, &err) != LP_OK) {
+    enum lp_code rc = lp_lane_send(lane, &message, &err);
+    if (rc != LP_OK && err.action == LP_SKIP_RECORD) {
+        leave_value_out(&message);
+        rc = lp_lane_send(lane, &message, &err);
+    }
+    if (rc != LP_OK) {
         (void)lp_error_wrap(&err, "dead letter of %s [%d] offset %lld", topic, record->partition,
                             (long long)record->offset);
         lp_lane_fail(lane, &err);
@@ -101,10 +116,13 @@ static void take_tombstone(struct lp_lane *lane, const struct lp_source_record *
         .topic = lane->output,
         .partition = lane->shared->keep_partition ? record->partition : LP_SINK_PARTITION_BY_KEY,
         .key = record->key,
-        .timestamp_ms = record->timestamp_ms > 0 ? record->timestamp_ms : 0,
+        .timestamp_ms = lp_lane_output_time(lane, record->timestamp_ms),
+        .headers = lp_lane_output_headers(lane, lp_headers_take(record->message), record->partition, record->offset),
         .ticket = entry,
     };
-    if (lp_lane_send(lane, &message, &err) != LP_OK) lp_lane_fail(lane, &err);
+    if (lp_lane_send(lane, &message, &err) == LP_OK) return;
+    lp_headers_free(message.headers);
+    lp_lane_fail(lane, &err);
 }
 
 /* Decode and clean into the batch's next row. */
@@ -202,6 +220,7 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     lp_ledger_ticket entry = lp_ledger_add(lane->ledger, record->slot, record->offset, 1);
     if (record->value.data == NULL) take_tombstone(lane, record, entry);
     else score_or_reject(lane, record, entry, missing_count, rc, stage, &err);
-    bool full = lane->failed || lp_ledger_free_entries(lane->ledger) == 0;
-    return full || atomic_load_explicit(&lane->stop, memory_order_relaxed) ? LP_SOURCE_STOP : LP_SOURCE_NEXT;
+    return lane->failed || lp_lane_full(lane) || atomic_load_explicit(&lane->stop, memory_order_relaxed)
+               ? LP_SOURCE_STOP
+               : LP_SOURCE_NEXT;
 }

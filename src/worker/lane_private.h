@@ -13,8 +13,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LP_LANE_PARTITIONS_MAX = 4096 };
-
 /** One owned partition. */
 struct lp_lane_partition {
     bool owned, held;
@@ -80,6 +78,13 @@ LP_MUST_USE enum lp_code lp_lane_send(struct lp_lane *lane, const struct lp_sink
                                       struct lp_error *err);
 /** Has a stop been asked for whose time to wait for acknowledgements is over? */
 bool lp_lane_drain_is_over(struct lp_lane *lane);
+/** Headers for a prediction, by output.headers; takes the record's own (may be NULL). */
+struct lp_headers *lp_lane_output_headers(const struct lp_lane *lane, struct lp_headers *headers, int32_t partition,
+                                          int64_t offset);
+/** Timestamp for an output, by output.timestamp; 0: now. */
+int64_t lp_lane_output_time(const struct lp_lane *lane, int64_t timestamp_ms);
+/** May nothing more be in flight? Then the lane stops taking records and goes on polling. */
+bool lp_lane_full(const struct lp_lane *lane);
 void lp_lane_on_report(void *context, uint64_t ticket, const struct lp_error *error);
 
 /* lane_group.c */

@@ -44,7 +44,7 @@ enum lp_code lp_lane_send(struct lp_lane *lane, const struct lp_sink_message *me
             return lp_fail(err, LP_E_TIMEOUT, LP_FATAL,
                            "stopped while the producer's queue was full: %u messages not acknowledged",
                            lp_sink_queued(lane->sink));
-        /* The ledger bounds what is in flight below the queue's size; only its byte bound can be met here. */
+        /* lp_lane_full keeps what is in flight at half of the queue: only a very large batch comes here. */
         lp_sink_poll(lane->sink, QUEUE_FULL_WAIT_MS);
     }
 }
@@ -82,11 +82,9 @@ static void copy_trace(void *context, const char *name, struct lp_span value)
     if (strcmp(name, "traceparent") == 0 || strcmp(name, "tracestate") == 0) (void)lp_headers_add(context, name, value);
 }
 
-/* Headers for the prediction of `record`; takes the record's own. */
-static struct lp_headers *output_headers(const struct lp_lane *lane, struct lp_batch_record *record)
+struct lp_headers *lp_lane_output_headers(const struct lp_lane *lane, struct lp_headers *headers, int32_t partition,
+                                          int64_t offset)
 {
-    struct lp_headers *headers = record->headers;
-    record->headers = NULL;
     if (headers == NULL) return NULL;
     switch (lane->shared->config->output_headers) {
     case LP_CONFIG_HEADERS_NONE: lp_headers_free(headers); return NULL;
@@ -99,9 +97,20 @@ static struct lp_headers *output_headers(const struct lp_lane *lane, struct lp_b
     default: break;
     }
     retell_headers(lane, headers);
-    if (lp_headers_remove(headers, "ce_id"))
-        add_text_header(headers, "ce_id", "%lld-%lld", record->partition, record->offset);
+    if (lp_headers_remove(headers, "ce_id")) add_text_header(headers, "ce_id", "%lld-%lld", partition, offset);
     return headers;
+}
+
+int64_t lp_lane_output_time(const struct lp_lane *lane, int64_t timestamp_ms)
+{
+    bool keep = lane->shared->config->output_timestamp == LP_CONFIG_TIMESTAMP_SOURCE && timestamp_ms > 0;
+    return keep ? timestamp_ms : 0;
+}
+
+bool lp_lane_full(const struct lp_lane *lane)
+{
+    return lp_ledger_free_entries(lane->ledger) == 0 ||
+           lp_sink_queued_bytes(lane->sink) > lane->shared->producer_queue_bytes / 2;
 }
 
 static void reject_batched(struct lp_lane *lane, struct lp_batch_record *kept, enum lp_stage stage,
@@ -156,14 +165,14 @@ static void send_prediction(struct lp_lane *lane, struct lp_batch_record *record
         reject_batched(lane, record, LP_STAGE_PUBLISH, &err);
         return;
     }
-    bool keep_time = lane->shared->config->output_timestamp == LP_CONFIG_TIMESTAMP_SOURCE && record->timestamp_ms > 0;
-    struct lp_headers *headers = output_headers(lane, record);
+    struct lp_headers *headers = lp_lane_output_headers(lane, record->headers, record->partition, record->offset);
+    record->headers = NULL;
     struct lp_sink_message message = {
         .topic = lane->output,
         .partition = lane->shared->keep_partition ? record->partition : LP_SINK_PARTITION_BY_KEY,
         .key = record->key,
         .value = lp_buffer_span(&lane->out),
-        .timestamp_ms = keep_time ? record->timestamp_ms : 0,
+        .timestamp_ms = lp_lane_output_time(lane, record->timestamp_ms),
         .headers = headers,
         .ticket = record->ticket,
     };
@@ -213,6 +222,10 @@ void lp_lane_flush_batch(struct lp_lane *lane)
     int64_t scored_time_ms = lp_clock_wall_ms();
     for (uint32_t i = 0; i < batch->record_count; i++) {
         struct lp_batch_record *record = &batch->records[i];
+        if (lane->failed) { /* nothing behind the record that could not be sent */
+            lp_headers_free(record->headers);
+            continue;
+        }
         const float *scores = kit->scores + (size_t)record->first_row * outputs;
         if (!scores_finite(scores, record->row_count * outputs)) {
             struct lp_error err;

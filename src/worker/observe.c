@@ -50,7 +50,8 @@ static void render_counters(struct lp_buffer *out, const struct lp_lane_stats *s
         {"lepton_offset_gap_records_total", "Records that were gone when an offset was out of range.",
          s->offset_gap_records},
         {"lepton_commits_total", "Offset commits.", s->commits},
-        {"lepton_commit_failures_total", "Offset commits that failed; retried.", s->commit_failures},
+        {"lepton_commit_failures_total", "Offset commits that failed; those of partitions still owned are retried.",
+         s->commit_failures},
         {"lepton_backpressure_total", "Loops in which nothing more could be in flight.", s->backpressure_loops},
         {"lepton_drift_late_rows_total", "Rows whose drift window had closed.", s->late_rows},
     };

@@ -57,20 +57,21 @@ static enum lp_code find_topics(struct wait *wait, struct lp_error *err)
 {
     struct lp_shared *shared = &wait->worker->shared;
     const struct lp_config *config = shared->config;
-    uint32_t output_count = 0, input_count = 0;
+    uint32_t output_count = 0, input_count = 0, widest = 0;
     bool equal = true;
     LP_TRY(ask_partitions(wait, config->output_topic, "output.topic", &output_count, err));
     for (uint32_t i = 0; i < config->input_topics.count; i++) {
         LP_TRY(ask_partitions(wait, config->input_topics.items[i], "input.topics", &input_count, err));
         equal = equal && input_count == output_count;
+        widest = input_count > widest ? input_count : widest;
     }
     shared->keep_partition = config->output_partition == LP_CONFIG_PARTITION_SOURCE ||
                              (config->output_partition == LP_CONFIG_PARTITION_AUTO && equal);
-    if (config->output_partition == LP_CONFIG_PARTITION_SOURCE && input_count > output_count)
+    if (config->output_partition == LP_CONFIG_PARTITION_SOURCE && widest > output_count)
         return lp_fail_field(err, LP_E_MISMATCH, LP_FATAL, "output.partition",
                              "output.partition=source: %s has %u partitions, fewer than the input's %u: add partitions "
                              "or choose key",
-                             config->output_topic, output_count, input_count);
+                             config->output_topic, output_count, widest);
     if (config->dead_letter_topic == NULL) return LP_OK;
     return ask_partitions(wait, config->dead_letter_topic, "dead_letter.topic", &shared->dead_letter_partitions, err);
 }

@@ -212,16 +212,17 @@ void lp_worker_free(struct lp_worker *worker) { free(worker); }
 void lp_worker_totals(struct lp_worker *worker, struct lp_lane_stats *ret_stats, int64_t *ret_lag)
 {
     struct lp_lane_stats sum = {0};
-    struct lp_lane_lag lags[256];
-    int64_t lag = 0;
+    struct lp_lane_lag *lags = calloc(LP_LANE_PARTITIONS_MAX, sizeof *lags);
+    int64_t lag = lags != NULL ? 0 : -1;
     for (uint32_t i = 0; i < worker->shared.lane_count; i++) {
         struct lp_lane_stats one;
         uint32_t count;
-        lp_lane_snapshot(worker->lanes[i], &one, lags, 256, &count);
+        lp_lane_snapshot(worker->lanes[i], &one, lags, lags != NULL ? LP_LANE_PARTITIONS_MAX : 0, &count);
         lp_lane_stats_merge(&sum, &one);
         for (uint32_t j = 0; j < count; j++)
             if (lags[j].lag > 0) lag += lags[j].lag;
     }
+    free(lags);
     *ret_stats = sum;
     *ret_lag = lag;
 }

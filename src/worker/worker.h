@@ -40,7 +40,7 @@ bool lp_worker_ready(struct lp_worker *worker, const char **ret_reason);
 /** Live: every lane looped within max.poll.interval.ms. */
 bool lp_worker_live(struct lp_worker *worker, const char **ret_reason);
 
-/** Sums over the lanes; the lag of all owned partitions, -1 unknown. Any thread. */
+/** Sums over the lanes; the lag of all owned partitions whose lag is known. Any thread. */
 void lp_worker_totals(struct lp_worker *worker, struct lp_lane_stats *ret_stats, int64_t *ret_lag);
 uint32_t lp_worker_drift(struct lp_worker *worker, struct lp_drift_latest *latest, uint32_t max);
 uint32_t lp_worker_control(struct lp_worker *worker, struct lp_status_record *ret_status,

@@ -155,20 +155,21 @@ static void refusals_of_the_broker_are_reported_with_what_to_do(void **state)
 {
     static const struct {
         int error;
+        uint32_t times;
         enum lp_code code;
         enum lp_action action;
         const char *field;
     } cases[] = {
-        {10, LP_E_LIMIT, LP_SKIP_RECORD, ""},            /* MESSAGE_TOO_LARGE */
-        {32, LP_E_INVALID, LP_SKIP_RECORD, "timestamp"}, /* INVALID_TIMESTAMP */
-        {29, LP_E_REFUSED, LP_FATAL, ""},                /* TOPIC_AUTHORIZATION_FAILED */
+        {10, 1, LP_E_LIMIT, LP_SKIP_RECORD, ""},            /* MESSAGE_TOO_LARGE */
+        {32, 2, LP_E_INVALID, LP_SKIP_RECORD, "timestamp"}, /* INVALID_TIMESTAMP, also of now */
+        {29, 1, LP_E_REFUSED, LP_FATAL, ""},                /* TOPIC_AUTHORIZATION_FAILED */
     };
     (void)state;
     if (bed.cluster == NULL) skip();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct lp_sink *sink = make_sink(100);
         struct lp_sink_message message = {.topic = topic_of(sink, "one"), .value = lp_span_text("v"), .ticket = 3};
-        lp_embedded_push_errors(bed.cluster, 0 /* Produce */, 1, cases[i].error);
+        lp_embedded_push_errors(bed.cluster, 0 /* Produce */, cases[i].times, cases[i].error);
         BED_OK(lp_sink_send(sink, &message, &bed_err));
         BED_OK(lp_sink_flush(sink, 10000, &bed_err));
         assert_int_equal(reports.failed, 1);
@@ -183,6 +184,23 @@ static void refusals_of_the_broker_are_reported_with_what_to_do(void **state)
         }
         lp_sink_free(sink);
     }
+}
+
+static void a_refused_timestamp_becomes_now(void **state)
+{
+    (void)state;
+    if (bed.cluster == NULL) skip();
+    struct lp_sink *sink = make_sink(100);
+    struct lp_sink_message message = {
+        .topic = topic_of(sink, "one"), .value = lp_span_text("v"), .timestamp_ms = 1, .ticket = 7};
+    lp_embedded_push_errors(bed.cluster, 0, 1, 32 /* INVALID_TIMESTAMP */);
+    BED_OK(lp_sink_send(sink, &message, &bed_err));
+    BED_OK(lp_sink_flush(sink, 10000, &bed_err));
+    assert_int_equal(reports.failed, 0);
+    assert_int_equal(reports.acknowledged, 1);
+    assert_int_equal(lp_sink_queued(sink), 0);
+    assert_int_equal(lp_sink_queued_bytes(sink), 0);
+    lp_sink_free(sink);
 }
 
 static void retriable_refusals_are_retried_in_order(void **state)
@@ -329,6 +347,7 @@ int main(void)
         cmocka_unit_test(an_unknown_partition_is_fatal),
         cmocka_unit_test(an_unknown_topic_is_reported_as_fatal),
         cmocka_unit_test(refusals_of_the_broker_are_reported_with_what_to_do),
+        cmocka_unit_test(a_refused_timestamp_becomes_now),
         cmocka_unit_test(retriable_refusals_are_retried_in_order),
         cmocka_unit_test(keys_go_where_javas_murmur2_sends_them),
         cmocka_unit_test(headers_are_added_removed_and_walked),
