@@ -1,6 +1,7 @@
 #include "core/buffer.h"
 
-#include <math.h>
+#include "core/shortest.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,33 +101,16 @@ void lp_buffer_json_string(struct lp_buffer *buffer, struct lp_span text)
     lp_buffer_append(buffer, "\"", 1);
 }
 
-static bool append_not_finite(struct lp_buffer *buffer, double value)
-{
-    if (isfinite(value)) return false;
-    lp_buffer_text(buffer, isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
-    return true;
-}
-
 void lp_buffer_float(struct lp_buffer *buffer, float value)
 {
-    if (append_not_finite(buffer, (double)value)) return;
-    char text[32];
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value) break;
-    }
-    lp_buffer_text(buffer, text);
+    char text[LP_SHORTEST_FLOAT_BYTES];
+    lp_buffer_append(buffer, text, lp_shortest_float(text, value));
 }
 
 void lp_buffer_double(struct lp_buffer *buffer, double value)
 {
-    if (append_not_finite(buffer, value)) return;
-    char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
-    }
-    lp_buffer_text(buffer, text);
+    char text[LP_SHORTEST_DOUBLE_BYTES];
+    lp_buffer_append(buffer, text, lp_shortest_double(text, value));
 }
 
 enum lp_code lp_buffer_check(const struct lp_buffer *buffer, const char *what, struct lp_error *err)

@@ -34,7 +34,7 @@ void lp_buffer_text(struct lp_buffer *buffer, const char *text);
 void lp_buffer_format(struct lp_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /** JSON string with quotes; invalid UTF-8 becomes U+FFFD. */
 void lp_buffer_json_string(struct lp_buffer *buffer, struct lp_span text);
-/** Shortest decimal text that reads back the same float/double; nan, inf, -inf by name. */
+/** Shortest decimal text that reads back the same float/double, as core/shortest.h says; nan, inf, -inf by name. */
 void lp_buffer_float(struct lp_buffer *buffer, float value);
 void lp_buffer_double(struct lp_buffer *buffer, double value);
 

@@ -1,9 +1,11 @@
 #include "decode/avro_value.h"
 
-#include "core/buffer.h"
+#include "core/shortest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+_Static_assert((int)LP_AVRO_NUMBER_TEXT_BYTES >= (int)LP_SHORTEST_DOUBLE_BYTES, "any number's text fits");
 
 double lp_avro_time_ms(int64_t value, enum lp_avro_time unit)
 {
@@ -30,12 +32,8 @@ size_t lp_avro_number_text(struct lp_avro_number number, enum lp_avro_source for
     }
     if (form < LP_AVRO_FROM_FLOAT)
         return (size_t)snprintf(to, LP_AVRO_NUMBER_TEXT_BYTES, "%lld", (long long)number.integer);
-    /* The house's shortest form, written straight into `to`: a buffer that is large enough never allocates. */
-    struct lp_buffer text = {
-        .data = (unsigned char *)to, .capacity = LP_AVRO_NUMBER_TEXT_BYTES, .max = LP_AVRO_NUMBER_TEXT_BYTES};
-    if (form == LP_AVRO_FROM_FLOAT) lp_buffer_float(&text, (float)promoted(number, form));
-    else lp_buffer_double(&text, promoted(number, form));
-    return text.size;
+    if (form == LP_AVRO_FROM_FLOAT) return lp_shortest_float(to, (float)promoted(number, form));
+    return lp_shortest_double(to, promoted(number, form));
 }
 
 /* Divide the big-endian magnitude by 10^9 in place; the remainder. */

@@ -1,6 +1,6 @@
 #include "publish/json_write.h"
 
-#include "publish/shortest.h"
+#include "core/shortest.h"
 
 #include <math.h>
 

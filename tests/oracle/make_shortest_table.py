@@ -1,6 +1,6 @@
-"""Write src/publish/shortest_powers.inc: 10^k as 64-bit significands, rounded up, for k from -31 to 45.
+"""Write src/core/shortest_powers.inc: 10^k as 64-bit significands, rounded up, for k from -31 to 45.
 
-Usage: python3 tests/oracle/make_shortest_table.py > src/publish/shortest_powers.inc
+Usage: python3 tests/oracle/make_shortest_table.py > src/core/shortest_powers.inc
 """
 from fractions import Fraction
 

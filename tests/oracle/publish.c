@@ -3,15 +3,16 @@
  * any bytes pass), "~" is absent, lists are joined by commas, floats and doubles are the hex of their bits.
  *
  *   F bits                            -> the float's text
+ *   G bits                            -> the double's text
  *   E avro|json fields                -> the schema; the encoder serves the P lines that follow
  *   P slot version hash rows outputs label label_text event scored partition offset flags missing scores items
  *                                     -> hex; an item is id:bits; flags has bits 1 degraded, 2 shadow, 4 canary
  *   D avro|json slot feature replica version hash start end rows missing clipped unknown edges reference counts stats
  *                                     -> hex; a statistic is name:value:threshold:severity
  */
+#include "core/shortest.h"
 #include "publish/drift_record.h"
 #include "publish/prediction.h"
-#include "publish/shortest.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -205,6 +206,9 @@ int main(void)
         if (*command == 'F') {
             char text[LP_SHORTEST_FLOAT_BYTES];
             printf("%.*s\n", (int)lp_shortest_float(text, float_of(next_hex())), text);
+        } else if (*command == 'G') {
+            char text[LP_SHORTEST_DOUBLE_BYTES];
+            printf("%.*s\n", (int)lp_shortest_double(text, double_of(next_hex())), text);
         } else if (*command == 'E') {
             lp_encoder_free(encoder);
             encoder = make_encoder();

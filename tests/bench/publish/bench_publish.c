@@ -3,8 +3,8 @@
  * snprintf. The best of several rounds; the sum of bytes keeps the work from being optimized away.
  */
 #include "core/clock.h"
+#include "core/shortest.h"
 #include "publish/prediction.h"
-#include "publish/shortest.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -239,7 +239,8 @@ def primitives():
     for kind, value, shown in (("int", -42, "-42"), ("long", 9007199254740993, "9007199254740993"), ("boolean", True, "true"),
                                ("boolean", False, "false"), ("float", 0.1, "0.1"), ("float", -1.5, "-1.5"),
                                ("double", 0.1, "0.1"), ("double", 42.0, "42"), ("double", 1e300, "1e+300"),
-                               ("float", math.inf, "inf"), ("double", NAN, "nan"), ("double", 1 / 3, "0.3333333333333333")):
+                               ("float", 123456792.0, "123456790"), ("double", 1e15, "1000000000000000"),
+                               ("float", 2.802596928649634e-45, "3e-45"), ("double", 5e-324, "5e-324"), ("float", math.inf, "inf"), ("double", NAN, "nan"), ("double", 1 / 3, "0.3333333333333333")):
         good(f"{kind} {value!r} as text", rec(("a", kind)), {"a": value}, "a:text", expect=[shown], note=note)
     good("root number", "double", 2.5, "", expect=[2.5], note="the empty path is the datum itself")
     good("root string", "string", "abc", ":text", expect=["abc"])

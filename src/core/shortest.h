@@ -1,10 +1,10 @@
-/* Floats as the shortest decimal text that reads back the same float, fast enough for every score of a JSON output. */
-#ifndef LP_PUBLISH_SHORTEST_H
-#define LP_PUBLISH_SHORTEST_H
+/* Numbers as the shortest decimal text that reads back the same number: the one form of the house. */
+#ifndef LP_CORE_SHORTEST_H
+#define LP_CORE_SHORTEST_H
 
 #include <stddef.h>
 
-enum { LP_SHORTEST_FLOAT_BYTES = 24 };
+enum { LP_SHORTEST_FLOAT_BYTES = 24, LP_SHORTEST_DOUBLE_BYTES = 40 };
 
 /**
  * Write a finite float as a JSON number: the fewest digits that read back the same float and of those the closest,
@@ -15,5 +15,13 @@ enum { LP_SHORTEST_FLOAT_BYTES = 24 };
  * Cost: about 16 ns. Source: R. Giulietti, "The Schubfach way to render doubles", 2020, in its form for binary32.
  */
 size_t lp_shortest_float(char *text, float value);
+
+/**
+ * The same for a double, by the C library's correctly rounded conversions.
+ *
+ * @param text out, LP_SHORTEST_DOUBLE_BYTES; not terminated
+ * Cost: about half a microsecond, for a subnormal up to ten.
+ */
+size_t lp_shortest_double(char *text, double value);
 
 #endif

@@ -1,5 +1,5 @@
-/* Shortest floats against numpy's digits (tests/oracle/make_shortest_cases.py) and the C library's strtof. */
-#include "publish/shortest.h"
+/* Shortest numbers against numpy's and Python's digits (tests/oracle/make_shortest_cases.py), strtof and strtod. */
+#include "core/shortest.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -19,9 +19,23 @@ static const struct {
 #include "shortest_cases.inc"
 };
 
+static const struct {
+    uint64_t bits;
+    const char *text;
+} double_cases[] = {
+#include "shortest_double_cases.inc"
+};
+
 static float of_bits(uint32_t bits)
 {
     float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static double double_of_bits(uint64_t bits)
+{
+    double value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
@@ -37,11 +51,43 @@ static const char *text_of(float value)
     return text;
 }
 
+static const char *double_text_of(double value)
+{
+    static char text[LP_SHORTEST_DOUBLE_BYTES + 1];
+    memset(text, '#', sizeof text);
+    size_t length = lp_shortest_double(text, value);
+    assert_in_range(length, 1, LP_SHORTEST_DOUBLE_BYTES);
+    text[length] = 0;
+    return text;
+}
+
 static void digits_are_numpys(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_string_equal(text_of(of_bits(cases[i].bits)), cases[i].text);
+}
+
+static void digits_of_doubles_are_pythons(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof double_cases / sizeof *double_cases; i++)
+        assert_string_equal(double_text_of(double_of_bits(double_cases[i].bits)), double_cases[i].text);
+}
+
+static void every_exponent_of_a_double_reads_back(void **state)
+{
+    (void)state;
+    uint64_t seed = 1;
+    for (uint64_t exponent = 0; exponent < 2047; exponent++) {
+        for (uint64_t i = 0; i < 12; i++) {
+            seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            uint64_t significand = i == 0 ? 0 : i == 1 ? UINT64_MAX >> 12 : i == 2 ? 1 : seed >> 12;
+            double value = double_of_bits((seed & UINT64_C(1) << 63) | exponent << 52 | significand);
+            double back = strtod(double_text_of(value), NULL);
+            assert_memory_equal(&back, &value, sizeof value);
+        }
+    }
 }
 
 static void every_exponent_reads_back(void **state)
@@ -65,6 +111,9 @@ static void what_is_not_finite_has_a_name(void **state)
     assert_string_equal(text_of(NAN), "nan");
     assert_string_equal(text_of(INFINITY), "inf");
     assert_string_equal(text_of(-INFINITY), "-inf");
+    assert_string_equal(double_text_of(NAN), "nan");
+    assert_string_equal(double_text_of(INFINITY), "inf");
+    assert_string_equal(double_text_of(-INFINITY), "-inf");
 }
 
 int main(void)
@@ -72,6 +121,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digits_are_numpys),
         cmocka_unit_test(every_exponent_reads_back),
+        cmocka_unit_test(digits_of_doubles_are_pythons),
+        cmocka_unit_test(every_exponent_of_a_double_reads_back),
         cmocka_unit_test(what_is_not_finite_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,15 +1,20 @@
-/* Schubfach for binary32. Every quantity below carries the name it has in the paper or in IEEE 754. */
-#include "publish/shortest.h"
+/* Schubfach for binary32, whose quantities carry the names they have in the paper or in IEEE 754; doubles by search. */
+#include "core/shortest.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { POWER_MIN = -31, HIDDEN_BIT = 1 << 23, EXPONENT_BIAS = 150, PLAIN_MIN = -3, PLAIN_MAX = 16 };
 enum { NINE = 9, COPIED = 9 }; /* digits of a float at most; copied whole, whatever their number is */
+enum { SEVENTEEN = 17 };       /* digits of a double at most */
 
 static const uint64_t powers[] = {
-#include "publish/shortest_powers.inc"
+#include "core/shortest_powers.inc"
 };
 
 static const uint32_t tens[] = {10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
@@ -84,37 +89,49 @@ static uint32_t digit_count(uint32_t digits)
     return count;
 }
 
-/* d.ddde-05: the exponent has two digits at least and, for a float, at most. */
-static size_t write_scientific(char *text, const char *digits, uint32_t count, int32_t point)
+/* From every digit on, `copied` bytes can be read: a constant, so that no copy is a call. */
+static inline __attribute__((always_inline)) size_t write_scientific(char *text, const char *digits, uint32_t count,
+                                                                     int32_t point, uint32_t copied)
 {
     int32_t exponent = point - 1;
     uint32_t size = (uint32_t)(exponent < 0 ? -exponent : exponent);
-    memcpy(text + 1, digits, COPIED);
+    memcpy(text + 1, digits, copied);
     text[0] = text[1];
     text[1] = '.';
     char *at = text + (count > 1 ? count + 1 : 1);
     *at++ = 'e';
     *at++ = exponent < 0 ? '-' : '+';
-    memcpy(at, pairs + 2 * size, 2);
+    if (size >= 100) *at++ = (char)('0' + size / 100);
+    memcpy(at, pairs + size % 100 * 2, 2);
     return (size_t)(at - text) + 2;
 }
 
 /* digits with the decimal point after `point` of them (0 or below: behind leading zeros). */
-static size_t write_plain(char *text, const char *digits, uint32_t count, int32_t point)
+static inline __attribute__((always_inline)) size_t write_plain(char *text, const char *digits, uint32_t count,
+                                                                int32_t point, uint32_t copied)
 {
     if (point <= 0) {
         memcpy(text, "0.0000", 6);
-        memcpy(text + 2 - point, digits, COPIED);
+        memcpy(text + 2 - point, digits, copied);
         return (size_t)(2 - point) + count;
     }
-    memcpy(text, digits, COPIED);
+    memcpy(text, digits, copied);
     if ((uint32_t)point >= count) {
         memset(text + count, '0', (uint32_t)point - count);
         return (size_t)point;
     }
     text[point] = '.';
-    memcpy(text + point + 1, digits + point, COPIED);
+    memcpy(text + point + 1, digits + point, copied);
     return (size_t)count + 1;
+}
+
+static inline __attribute__((always_inline)) size_t write_layout(char *text, const char *digits, uint32_t count,
+                                                                 int32_t point, uint32_t copied)
+{
+    while (digits[count - 1] == '0') count--;
+    bool is_plain = point >= PLAIN_MIN && point <= PLAIN_MAX;
+    return is_plain ? write_plain(text, digits, count, point, copied)
+                    : write_scientific(text, digits, count, point, copied);
 }
 
 static size_t write_word(char *text, const char *word)
@@ -138,9 +155,45 @@ size_t lp_shortest_float(char *text, float value)
     char nine[NINE + COPIED * 2] = {0};
     write_nine(nine, d.digits);
     uint32_t count = digit_count(d.digits);
-    const char *digits = nine + NINE - count;
-    int32_t point = (int32_t)count + d.exponent;
-    while (digits[count - 1] == '0') count--;
-    bool is_plain = point >= PLAIN_MIN && point <= PLAIN_MAX;
-    return sign + (is_plain ? write_plain(text, digits, count, point) : write_scientific(text, digits, count, point));
+    return sign + write_layout(text, nine + NINE - count, count, (int32_t)count + d.exponent, COPIED);
+}
+
+/* The digits without their point, and where the point belongs, of a text "d.ddde-05"; its value is `value` or not. */
+static bool take_digits(const char *text, uint32_t count, double value, char *ret_digits, int32_t *ret_point)
+{
+    bool has_point = count > 1;
+    ret_digits[0] = text[0];
+    if (has_point) memcpy(ret_digits + 1, text + 2, count - 1);
+    *ret_point = (int32_t)strtol(text + count + has_point + 1, NULL, 10) + 1;
+    return strtod(text, NULL) == value;
+}
+
+/* Below a power of two doubles stand twice as close as above it: where the closest text is too far below, the next one
+ * above may still be near enough. A text whose last digit would carry is a shorter one, and that was not near enough.
+ */
+static bool take_above(char *text, uint32_t count, double value, char *ret_digits, int32_t *ret_point)
+{
+    if (text[count] == '9') return false;
+    text[count]++;
+    return take_digits(text, count, value, ret_digits, ret_point);
+}
+
+size_t lp_shortest_double(char *text, double value)
+{
+    if (!isfinite(value)) return write_word(text, isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+    size_t sign = signbit(value) != 0;
+    text[0] = '-';
+    text += sign;
+    if (value == 0) return sign + write_word(text, "0");
+    double size = fabs(value);
+    /* Fifteen digits survive any normal double, so that what is shorter shows as zeros at their end. */
+    uint32_t count = size >= DBL_MIN ? DBL_DIG : 1;
+    char shown[LP_SHORTEST_DOUBLE_BYTES], digits[2 * SEVENTEEN] = {0};
+    int32_t point = 0;
+    for (;; count++) {
+        snprintf(shown, sizeof shown, "%.*e", (int)count - 1, size);
+        if (take_digits(shown, count, size, digits, &point) || count == SEVENTEEN) break;
+        if (count > DBL_DIG && take_above(shown, count, size, digits, &point)) break;
+    }
+    return sign + write_layout(text, digits, count, point, SEVENTEEN);
 }
