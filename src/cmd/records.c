@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SNIFF_BYTES = 4096, SCRATCH_MIN_BYTES = 65536 };
+enum { SNIFF_BYTES = 4096, SCRATCH_MIN_BYTES = 65536, NUMBER_TEXT_BYTES = 48 };
 
 enum lp_code lp_records_fit_scratch(struct lp_records *records, size_t bytes, struct lp_error *err)
 {
     struct lp_record *record = &records->record;
-    size_t wanted = bytes + SCRATCH_MIN_BYTES;
+    size_t wanted = bytes + SCRATCH_MIN_BYTES + (size_t)records->text_count * NUMBER_TEXT_BYTES;
     if (record->scratch != NULL && record->scratch_bytes >= wanted) return LP_OK;
     unsigned char *grown = realloc(record->scratch, wanted * 2);
     if (grown == NULL) return lp_fail_memory(err, wanted * 2);

@@ -20,7 +20,7 @@ struct lp_records {
     struct lp_json_plan *json;
 };
 
-/** Scratch for a record of `bytes`: unescaped text is never longer, numbers as text a little. */
+/** Scratch for a record of `bytes`: unescaped text is never longer; a number as text is, by at most 48 bytes a want. */
 LP_MUST_USE enum lp_code lp_records_fit_scratch(struct lp_records *records, size_t bytes, struct lp_error *err);
 
 /** The header row is read, columns are matched with wants. */

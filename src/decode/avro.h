@@ -44,8 +44,8 @@ uint64_t lp_avro_schema_fingerprint(const struct lp_avro_schema *schema);
  * What a want takes, by the reader's type (null and absent are missing everywhere):
  * - number: int, long, float, double, boolean (0 and 1), decimal (times 10^-scale, correctly rounded up to 256 bytes).
  *   Dates and times keep their stored unit
- * - text: string, bytes and fixed (valid UTF-8), enum, uuid (on a fixed: its hexadecimal text), int, long, float,
- *   double, boolean (canonical text, in the scratch); not decimals
+ * - text: string, bytes and fixed (valid UTF-8), enum (the symbol, in the plan), uuid (on a fixed: its hexadecimal
+ *   text), int, long, float, double, boolean (canonical text, in the scratch, at most 48 bytes); not decimals
  * - vector: an array of exactly `width` numbers as above; null items are NaN
  * - time: timestamps and local timestamps (as UTC) of any unit with their fractions of a millisecond, date, a plain
  *   long as milliseconds. The unit is the writer's where it says one

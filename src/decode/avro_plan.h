@@ -30,7 +30,7 @@ enum lp_avro_op_code {
     LP_AVRO_OP_FILL,         /* NaN into slot, count */
     LP_AVRO_OP_CONST,        /* doubles[arg ...] into slot, count */
     LP_AVRO_OP_TEXT_NONE,    /* absent text into slot */
-    LP_AVRO_OP_TEXT_CONST,   /* chars[arg, count bytes] into slot, by way of the scratch */
+    LP_AVRO_OP_TEXT_CONST,   /* chars[arg, count bytes] as slot's text */
 
     /* Fixed-width data: one bounds check for arg bytes; the AT ops that follow read at arg within them, unchecked. */
     LP_AVRO_OP_SKIP,         /* arg bytes */

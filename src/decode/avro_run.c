@@ -353,7 +353,7 @@ static enum lp_code execute(struct lp_avro_run *run, lp_avro_position p, struct 
             DO(LP_AVRO_OP_CONST, memcpy(run->numbers + op->slot, (const double *)run->plan->doubles.data + op->arg,
                                         op->count * sizeof(double)));
             DO(LP_AVRO_OP_TEXT_NONE, run->record->texts[op->slot] = lp_span_of(NULL, 0));
-            STEP(LP_AVRO_OP_TEXT_CONST, lp_avro_text_const(run, op, p));
+            DO(LP_AVRO_OP_TEXT_CONST, lp_avro_text_const(run, op));
             STEP(LP_AVRO_OP_SKIP, fixed(run, op, p));
             STEP(LP_AVRO_OP_F32, floats(run, op, p));
             STEP(LP_AVRO_OP_F64, doubles(run, op, p));

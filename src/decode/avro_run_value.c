@@ -19,11 +19,15 @@ static lp_avro_position text_copy(struct lp_avro_run *run, uint32_t slot, const 
     return p;
 }
 
-lp_avro_position lp_avro_text_const(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
+/* A text of the plan's own, which outlives the record: a copy would let a record of few bytes fill the scratch. */
+static struct lp_span plan_text(const struct lp_avro_run *run, uint32_t at, uint32_t bytes)
 {
-    if (op->count > 0) return text_copy(run, op->slot, (const char *)run->plan->chars.data + op->arg, op->count, p);
-    run->record->texts[op->slot] = lp_span_of("", 0);
-    return p;
+    return bytes > 0 ? lp_span_of((const char *)run->plan->chars.data + at, bytes) : lp_span_of("", 0);
+}
+
+void lp_avro_text_const(struct lp_avro_run *run, lp_avro_op_at op)
+{
+    run->record->texts[op->slot] = plan_text(run, op->arg, op->count);
 }
 
 /* ---- fixed-width runs ---- */
@@ -94,5 +98,6 @@ lp_avro_position lp_avro_enum_text(struct lp_avro_run *run, lp_avro_op_at op, lp
     if (next == NULL) return NULL;
     const struct lp_avro_pair *symbol = (const struct lp_avro_pair *)run->plan->symbols.data + op->arg + index;
     if (symbol->offset == LP_AVRO_NOWHERE) return lp_avro_bad(run, LP_AVRO_BAD_SYMBOL, p, 0);
-    return text_copy(run, op->slot, (const char *)run->plan->chars.data + symbol->offset, symbol->slot, next);
+    run->record->texts[op->slot] = plan_text(run, symbol->offset, symbol->slot);
+    return next;
 }

@@ -46,7 +46,7 @@ LP_HOT lp_avro_position lp_avro_step_symbol(struct lp_avro_run *run, lp_avro_pos
 
 /* ---- avro_run_value.c ---- */
 
-lp_avro_position lp_avro_text_const(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p);
+void lp_avro_text_const(struct lp_avro_run *run, lp_avro_op_at op);
 lp_avro_position lp_avro_at_text(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p);
 lp_avro_position lp_avro_at_uuid(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p);
 lp_avro_position lp_avro_at_decimal(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p);

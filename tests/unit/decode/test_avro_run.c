@@ -153,6 +153,29 @@ static void text_that_does_not_fit_in_the_scratch_is_a_limit(void **state)
     done(&f);
 }
 
+/* However long a symbol or a default is, a record of few bytes cannot ask for much scratch with it. */
+static void symbols_and_defaults_need_no_scratch(void **state)
+{
+    (void)state;
+    struct fixture f;
+    const struct lp_want wants[] = {{"e", LP_WANT_TEXT, 1, 0}, {"d", LP_WANT_TEXT, 1, 1}, {"n", LP_WANT_TEXT, 1, 2}};
+    const char *writer = "{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"e\",\"type\":{\"type\":\"enum\","
+                         "\"name\":\"E\",\"symbols\":[\"RED\",\"GREEN\"]}}]}";
+    const char *reader =
+        "{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"e\",\"type\":{\"type\":\"enum\","
+        "\"name\":\"E\",\"symbols\":[\"GREEN\",\"RED\"]}},{\"name\":\"d\",\"type\":\"string\",\"default\":"
+        "\"as it was\"},{\"name\":\"n\",\"type\":\"string\",\"default\":\"\"}]}";
+    assert_int_equal(compile(&f, writer, reader, wants, 3), LP_OK);
+    f.record.scratch = NULL;
+    f.record.scratch_bytes = 0;
+    assert_int_equal(run(&f, "\x00", 1), LP_OK);
+    assert_true(lp_span_is(f.texts[0], "RED") && lp_span_is(f.texts[1], "as it was"));
+    assert_true(f.texts[2].data != NULL && f.texts[2].size == 0);
+    assert_int_equal(run(&f, "\x02", 1), LP_OK);
+    assert_true(lp_span_is(f.texts[0], "GREEN"));
+    done(&f);
+}
+
 static void absent_body_is_an_empty_one(void **state)
 {
     (void)state;
@@ -325,6 +348,7 @@ int main(void)
         cmocka_unit_test(record_fills_numbers_in_slot_order),
         cmocka_unit_test(whole_record_is_written_when_fields_are_absent),
         cmocka_unit_test(text_that_does_not_fit_in_the_scratch_is_a_limit),
+        cmocka_unit_test(symbols_and_defaults_need_no_scratch),
         cmocka_unit_test(absent_body_is_an_empty_one),
         cmocka_unit_test(skipped_list_is_followed_to_its_depth_limit),
         cmocka_unit_test(error_says_where_and_what),
