@@ -134,8 +134,9 @@ int32_t lp_model_label(const struct lp_model *model, const float *scores)
     const struct lp_bundle *bundle = model->bundle;
     uint32_t count = bundle->output_count, best = 0;
     if (bundle->task == LP_TASK_BINARY) {
-        double threshold = isnan(bundle->threshold) ? 0.5 : bundle->threshold;
-        return (double)scores[count == 2 ? 1 : 0] >= threshold;
+        /* In the score's own precision: a score that prints as the threshold has reached it. */
+        float threshold = isnan(bundle->threshold) ? 0.5f : (float)bundle->threshold;
+        return scores[count == 2 ? 1 : 0] >= threshold;
     }
     if (bundle->task != LP_TASK_MULTICLASS) return -1;
     for (uint32_t i = 1; i < count; i++) best = scores[i] > scores[best] ? i : best;

@@ -173,6 +173,13 @@ static void labels_follow_the_task(void **state)
     bundle->threshold = 0.25;
     assert_int_equal(lp_model_label(model, (const float[]){0.25f}), 1);
     assert_int_equal(lp_model_label(model, (const float[]){0.2f}), 0);
+    /* What prints as the threshold reaches it, where its float is below the double (0.7) and above (0.1). */
+    bundle->threshold = 0.7;
+    assert_int_equal(lp_model_label(model, (const float[]){0.7f}), 1);
+    assert_int_equal(lp_model_label(model, (const float[]){nextafterf(0.7f, 0)}), 0);
+    bundle->threshold = 0.1;
+    assert_int_equal(lp_model_label(model, (const float[]){0.1f}), 1);
+    assert_int_equal(lp_model_label(model, (const float[]){nextafterf(0.1f, 0)}), 0);
     bundle->threshold = NAN;
     assert_int_equal(lp_model_label(model, (const float[]){0.49f}), 0);
     assert_int_equal(lp_model_label(model, (const float[]){0.5f}), 1);
