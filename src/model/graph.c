@@ -2,6 +2,7 @@
 #include "model/array.h"
 #include "model/manifest.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char *const op_kinds[] = {[LP_OP_DENSE] = "dense", [LP_OP_ACTIVATION] = "activation"};
@@ -40,7 +41,10 @@ static enum lp_code read_activation(const struct lp_node *node, struct lp_op *op
         return LP_BAD(err, "%s: `alpha` has no meaning with activation %s", node->where, activations[index]);
     if (op->activation == LP_ACTIVATION_LEAKY_RELU) op->alpha = 0.01;
     if (op->activation == LP_ACTIVATION_ELU) op->alpha = 1;
-    return lp_node_number_or(node, "alpha", &op->alpha, err);
+    LP_TRY(lp_node_number_or(node, "alpha", &op->alpha, err));
+    if (!isfinite((float)op->alpha))
+        return LP_BAD(err, "%s: `alpha` is %g: it must fit in a float", node->where, op->alpha);
+    return LP_OK;
 }
 
 static enum lp_code read_dense(const struct lp_bundle *bundle, const struct lp_node *node, struct lp_op *op,
