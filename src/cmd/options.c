@@ -52,7 +52,10 @@ static int take_duration(const struct lp_command *command, const struct lp_optio
 static int take_override(const struct lp_command *command, struct lp_overrides *overrides, char *text)
 {
     char *equals = strchr(text, '=');
-    if (equals == NULL || equals == text) return lp_command_misuse(command, "--set %s: write key=value", text);
+    if (equals == NULL || equals == text) { /* what is no key may be a password */
+        int key_bytes = (int)strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+        return lp_command_misuse(command, "--set %.*s: write key=value", key_bytes, text);
+    }
     if (overrides->count == LP_OVERRIDES_MAX) return lp_command_misuse(command, "more than %d --set", LP_OVERRIDES_MAX);
     *equals = '\0';
     overrides->items[overrides->count++] = (struct lp_config_override){.key = text, .value = equals + 1};

@@ -15,11 +15,16 @@ struct value {
     const char *origin;
 };
 
+/* The value for an error text: none that is a secret or may hold one, as user:password@host does in any scheme. */
+static const char *shown(const struct value *value)
+{
+    return value->key->secret || strchr(value->text, '@') != NULL ? "******" : value->text;
+}
+
 static enum lp_code refuse(const struct value *value, const char *cure, struct lp_error *err)
 {
-    const char *shown = value->key->secret ? "******" : value->text;
     return lp_fail_field(err, LP_E_INVALID, LP_FATAL, value->key->key, "%s: %s=%.200s: %s", value->origin,
-                         value->key->key, shown, cure);
+                         value->key->key, shown(value), cure);
 }
 
 static bool is_name(const char *text, size_t bytes, size_t most)
@@ -51,11 +56,8 @@ static enum lp_code check_url(const struct value *value, const char *url, size_t
     if (scheme == 0) return refuse(value, "write http://host:port or https://host:port", err);
     size_t host = 0;
     while (scheme + host < bytes && url[scheme + host] != '/') host++;
-    if (memchr(url + scheme, '@', host) != NULL) {
-        struct value hidden = *value;
-        hidden.text = "******";
-        return refuse(&hidden, "has a password in it: use registry.user and registry.password.file", err);
-    }
+    if (memchr(url + scheme, '@', host) != NULL)
+        return refuse(value, "has a password in it: use registry.user and registry.password.file", err);
     return LP_OK;
 }
 
@@ -66,7 +68,7 @@ static enum lp_code check_uri(const struct value *value, struct lp_error *err)
         if (strncasecmp(value->text, later[i], strlen(later[i])) == 0)
             return lp_fail_field(err, LP_E_UNSUPPORTED, LP_FATAL, value->key->key,
                                  "%s: %s=%.200s: %s is not in this release: use file:///path", value->origin,
-                                 value->key->key, value->text, later[i]);
+                                 value->key->key, shown(value), later[i]);
     if (strncmp(value->text, "file:/", 6) != 0) return refuse(value, "write file:///path/of/the/model", err);
     return LP_OK;
 }

@@ -100,6 +100,14 @@ class Check(unittest.TestCase):
         found = self.check(0, self.properties, environment={"LEPTON_LANEZ": "1", "LEPTON_PORT": "tcp://10.0.0.1:80"})
         self.assertEqual(found["environment"], [("warn", "LEPTON_LANEZ means nothing to lepton")])
 
+    def test_a_password_on_the_command_line_is_not_repeated(self):
+        for argument in ("registry.url=ftp://user:hunter2@x", "registry.url=http://user:hunter2@x",
+                         "registry.url=user:hunter2@x", "registry.password:hunter2", "http.token hunter2"):
+            code, out, err = run("check", self.properties, "--set", argument)
+            self.assertNotEqual(code, 0)
+            self.assertNotIn("hunter2", out + err)
+            self.assertIn(argument[:8], out + err)
+
     def test_print_config_shows_values_origins_and_no_secrets(self):
         code, out, err = run("check", self.properties, "--print-config", "--set", "http.token=hunter2",
                              environment={"LEPTON_LANES": "3"})
