@@ -15,7 +15,7 @@ void lp_latency_add(struct lp_latency *latency, uint64_t duration_ns, uint64_t t
         else high = middle;
     }
     latency->counts[low] += times;
-    latency->sum_ns += duration_ns * times;
+    latency->sum_ns += (double)duration_ns * (double)times;
 }
 
 double lp_latency_quantile_ns(const struct lp_latency *latency, double share)

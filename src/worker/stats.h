@@ -17,7 +17,7 @@ extern const uint64_t lp_latency_bounds_ns[LP_LATENCY_BOUNDS];
 
 struct lp_latency {
     uint64_t counts[LP_LATENCY_BOUNDS + 1];
-    uint64_t sum_ns;
+    double sum_ns; /* events replayed years later would wrap an integer */
 };
 
 /** Add `times` observations of the same duration. */
