@@ -236,11 +236,9 @@ static enum lp_code print_entry(struct lp_scorebook *book, const struct entry *e
     const struct lp_bundle *bundle = book->model->bundle;
     const float *scores = book->scores + (size_t)entry->row * bundle->output_count;
     const float *margins = book->margins + (size_t)entry->row * bundle->output_count;
-    for (uint32_t i = 0; i < bundle->output_count; i++) {
-        if (isfinite(scores[i])) continue;
-        struct lp_error why;
-        enum lp_code code = lp_fail(&why, LP_E_REFUSED, LP_SKIP_RECORD,
-                                    "output %u is %g: a feature is out of the model's range", i, (double)scores[i]);
+    struct lp_error why;
+    enum lp_code code = lp_model_check_scores(book->model, scores, 1, &why);
+    if (code != LP_OK) {
         if (book->options.strict) return lp_fail(err, code, LP_FATAL, "infer: %s", why.text);
         print_error(book, "infer", &why, &book->line);
         book->rejected++;

@@ -129,6 +129,22 @@ void lp_model_totals(uint64_t *ret_count, uint64_t *ret_bytes)
     *ret_bytes = atomic_load_explicit(&alive_bytes, memory_order_relaxed);
 }
 
+enum lp_code lp_model_check_scores(const struct lp_model *model, const float *scores, uint32_t row_count,
+                                   struct lp_error *err)
+{
+    uint32_t count = model->bundle->output_count;
+    for (uint32_t row = 0; row < row_count; row++)
+        for (uint32_t i = 0; i < count; i++) {
+            float score = scores[(size_t)row * count + i];
+            if (isfinite(score)) continue;
+            const char *shown = isnan(score) ? "nan" : score > 0 ? "inf" : "-inf"; /* a NaN's sign means nothing */
+            enum lp_code rc = lp_fail(err, LP_E_REFUSED, LP_SKIP_RECORD,
+                                      "output %u is %s: a feature is out of the model's range", i, shown);
+            return row_count > 1 ? lp_error_wrap(err, "row %u", row) : rc;
+        }
+    return LP_OK;
+}
+
 int32_t lp_model_label(const struct lp_model *model, const float *scores)
 {
     const struct lp_bundle *bundle = model->bundle;

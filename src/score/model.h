@@ -51,6 +51,13 @@ void lp_model_unref(struct lp_model *model);
 /** Models alive and the bytes they hold, process-wide; for /metrics and the leak test. */
 void lp_model_totals(uint64_t *ret_count, uint64_t *ret_bytes);
 
+/**
+ * Scores of one record, [row_count][output_count], are finite. What is not comes of a feature beyond the model's range.
+ * @return LP_E_REFUSED (skip the record) naming the output, and its row when there are several
+ */
+LP_MUST_USE enum lp_code lp_model_check_scores(const struct lp_model *model, const float *scores, uint32_t row_count,
+                                               struct lp_error *err);
+
 /** Label of a row's scores: binary by threshold, multiclass by the largest, else -1. */
 int32_t lp_model_label(const struct lp_model *model, const float *scores);
 

@@ -2,7 +2,6 @@
 
 #include "decode/json.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum { SCRATCH_FIRST_BYTES = 4096 };
@@ -105,10 +104,5 @@ enum lp_code lp_scorer_json(struct lp_scorer *scorer, struct lp_span record, flo
     LP_TRY(lp_cleaner_run(scorer->model->cleaner, scorer->record.numbers, scorer->record.texts, scorer->row, NULL, 0,
                           scorer->counts, &missing, err));
     lp_infer_run(scorer->infer, scorer->row, 1, margins, scores);
-    for (uint32_t i = 0; i < scorer->model->bundle->output_count; i++) {
-        if (!isfinite(scores[i]))
-            return lp_fail(err, LP_E_REFUSED, LP_SKIP_RECORD,
-                           "score: output %u is %g: a feature is out of the model's range", i, (double)scores[i]);
-    }
-    return LP_OK;
+    return lp_model_check_scores(scorer->model, scores, 1, err);
 }

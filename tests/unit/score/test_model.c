@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <float.h>
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
@@ -224,8 +225,26 @@ static void a_non_finite_score_is_a_bad_record(void **state)
     const char record[] = "{}";
     assert_int_equal(lp_scorer_json(scorer, lp_span_of(record, 2), NULL, &score, &err), LP_E_REFUSED);
     assert_int_equal(err.action, LP_SKIP_RECORD);
+    assert_string_equal(err.text, "output 0 is nan: a feature is out of the model's range");
     lp_scorer_free(scorer);
     lp_cleaner_free(keeping);
+    lp_model_unref(model);
+}
+
+static void a_non_finite_score_names_its_output_and_row(void **state)
+{
+    (void)state;
+    struct lp_model *model = load(MLP);
+    struct lp_bundle *bundle = bundle_of(model);
+    bundle->output_count = 2;
+    const float scores[] = {0, FLT_MAX, -FLT_MAX, 1, 2, INFINITY};
+    assert_int_equal(lp_model_check_scores(model, scores, 2, &err), LP_OK);
+    assert_int_equal(lp_model_check_scores(model, scores, 3, &err), LP_E_REFUSED);
+    assert_int_equal(err.action, LP_SKIP_RECORD);
+    assert_string_equal(err.text, "row 2: output 1 is inf: a feature is out of the model's range");
+    assert_int_equal(lp_model_check_scores(model, scores + 4, 1, &err), LP_E_REFUSED);
+    assert_string_equal(err.text, "output 1 is inf: a feature is out of the model's range");
+    bundle->output_count = 1;
     lp_model_unref(model);
 }
 
@@ -242,6 +261,7 @@ int main(void)
         cmocka_unit_test(labels_follow_the_task),
         cmocka_unit_test(what_cannot_be_loaded_says_why),
         cmocka_unit_test(a_non_finite_score_is_a_bad_record),
+        cmocka_unit_test(a_non_finite_score_names_its_output_and_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
