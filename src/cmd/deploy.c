@@ -2,6 +2,7 @@
 #include "cmd/command.h"
 #include "cmd/fleet.h"
 #include "cmd/options.h"
+#include "cmd/terminal.h"
 #include "control/source.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -73,7 +74,8 @@ static int put(const struct lp_command *command, struct arguments *args, const s
     if (rc == LP_OK && args->wait_ms > 0) rc = lp_fleet_wait(fleet, generation, args->wait_ms, &err);
     if (rc == LP_OK && args->json) printf("%s\n", json);
     else if (rc == LP_OK)
-        printf("slot %s: generation %llu: %s\n", fleet->slot, (unsigned long long)generation, active->uri);
+        lp_print_safe(stdout, "slot %s: generation %llu: %s\n", fleet->slot, (unsigned long long)generation,
+                      active->uri);
     free(json);
     return lp_command_finish(command, rc == LP_OK ? LP_EXIT_OK : lp_command_fail(command, &err));
 }
@@ -149,11 +151,12 @@ static int rollback(int argc, char **argv)
 
 static void print_replica(const struct lp_fleet *fleet, const struct lp_status_record *replica)
 {
-    printf("%-32s %-9s %10llu %-16s %.12s  %5.0fs%s%s\n", replica->replica,
-           lp_fleet_alive(fleet, replica) ? lp_slot_state_name(replica->state) : "silent",
-           (unsigned long long)replica->serving_generation, replica->version[0] != '\0' ? replica->version : "-",
-           replica->sha256[0] != '\0' ? replica->sha256 : "-", (double)(lp_clock_wall_ms() - replica->time_ms) / 1e3,
-           replica->reason[0] != '\0' ? "  " : "", replica->reason);
+    lp_print_safe(stdout, "%-32s %-9s %10llu %-16s %.12s  %5.0fs%s%s\n", replica->replica,
+                  lp_fleet_alive(fleet, replica) ? lp_slot_state_name(replica->state) : "silent",
+                  (unsigned long long)replica->serving_generation, replica->version[0] != '\0' ? replica->version : "-",
+                  replica->sha256[0] != '\0' ? replica->sha256 : "-",
+                  (double)(lp_clock_wall_ms() - replica->time_ms) / 1e3, replica->reason[0] != '\0' ? "  " : "",
+                  replica->reason);
 }
 
 static int status(int argc, char **argv)
@@ -169,7 +172,8 @@ static int status(int argc, char **argv)
             free(text);
         }
     } else {
-        printf("slot %s: wanted: %s\n", fleet->slot, fleet->desired != NULL ? fleet->desired->json : "nothing");
+        lp_print_safe(stdout, "slot %s: wanted: %s\n", fleet->slot,
+                      fleet->desired != NULL ? fleet->desired->json : "nothing");
         printf("%-32s %-9s %10s %-16s %-12s  %6s\n", "replica", "state", "generation", "version", "sha256", "seen");
         for (uint32_t i = 0; i < fleet->replica_count; i++) print_replica(fleet, &fleet->replicas[i]);
     }

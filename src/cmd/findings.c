@@ -1,6 +1,7 @@
 #include "cmd/findings.h"
 
 #include "cmd/command.h"
+#include "cmd/terminal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ void lp_findings_add(struct lp_findings *findings, enum lp_finding finding, cons
     va_end(args);
     findings->counts[finding]++;
     if (!findings->json) {
-        printf("%s  %s: %s\n", names[finding], subject, text);
+        lp_print_safe(stdout, "%s  %s: %s\n", names[finding], subject, text);
         return;
     }
     lp_buffer_format(&findings->lines, "%s{\"result\":\"%s\",\"subject\":", findings->lines.size > 0 ? "," : "",

@@ -1,5 +1,6 @@
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "cmd/terminal.h"
 #include "config/config.h"
 #include "http/http.h"
 
@@ -52,9 +53,9 @@ static int ask(const struct health *health, const char *listen)
             if (body.data[i] == '\n' || body.data[i] == '\r') line = i;
         const char *text = line > 0 ? (const char *)body.data : "";
         if (status == 200) {
-            printf("%.*s\n", (int)line, text);
+            lp_print_safe(stdout, "%.*s\n", (int)line, text);
         } else {
-            fprintf(stderr, "lepton: health: %s%s: %d: %.*s\n", listen, path, status, (int)line, text);
+            lp_print_safe(stderr, "lepton: health: %s%s: %d: %.*s\n", listen, path, status, (int)line, text);
             code = LP_EXIT_FAILED;
         }
     }

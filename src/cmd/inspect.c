@@ -2,6 +2,7 @@
 #include "cmd/bundles.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "cmd/terminal.h"
 #include "control/source.h"
 #include "core/buffer.h"
 
@@ -35,18 +36,7 @@ static const char *const outlier_names[] = {"keep", "clip", "missing", "reject"}
 static const char *const normalize_names[] = {"none", "zscore", "minmax", "robust", "log1p"};
 static const char *const encoding_names[] = {"onehot", "index", "hash"};
 
-/* Names come from a file: no control character reaches the terminal. */
-static void print_safe(const char *text)
-{
-    for (; *text != '\0'; text++) putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
-}
-
-static void print_line(const char *what, const char *text)
-{
-    printf("  %-9s ", what);
-    print_safe(text);
-    putchar('\n');
-}
+static void print_line(const char *what, const char *text) { lp_print_safe(stdout, "  %-9s %s\n", what, text); }
 
 /* The manifest's lineage and training, which scoring has no use for. */
 static void print_origin(const struct lp_bundle *bundle)
@@ -64,9 +54,7 @@ static void print_origin(const struct lp_bundle *bundle)
     json_t *value;
     json_object_foreach(json_object_get(training, "metrics"), name, value)
     {
-        printf("  %-9s ", "metric");
-        print_safe(name);
-        printf(" %.6g\n", json_number_value(value));
+        lp_print_safe(stdout, "  %-9s %s %.6g\n", "metric", name, json_number_value(value));
     }
     if (parent != NULL) print_line("parent", parent);
     size_t index;
@@ -81,16 +69,14 @@ static void print_output(const struct lp_bundle *bundle)
 {
     printf("  %-9s %u, %s", "outputs", bundle->output_count, link_names[bundle->link]);
     if (bundle->task == LP_TASK_BINARY) printf(", threshold %g", isnan(bundle->threshold) ? 0.5 : bundle->threshold);
-    for (uint32_t i = 0; i < bundle->label_count && i < 20; i++) {
-        fputs(i == 0 ? ", labels " : ", ", stdout);
-        print_safe(bundle->labels[i]);
-    }
+    for (uint32_t i = 0; i < bundle->label_count && i < 20; i++)
+        lp_print_safe(stdout, "%s%s", i == 0 ? ", labels " : ", ", bundle->labels[i]);
     puts(bundle->label_count > 20 ? ", ..." : "");
     if (bundle->golden_count == 0)
         printf("  %-9s none: nothing says that this file scores as its maker's did\n", "golden");
     else
-        printf("  %-9s %u rows from %s, rtol %g, atol %g\n", "golden", bundle->golden_count, bundle->golden_source,
-               bundle->golden_rtol, bundle->golden_atol);
+        lp_print_safe(stdout, "  %-9s %u rows from %s, rtol %g, atol %g\n", "golden", bundle->golden_count,
+                      bundle->golden_source, bundle->golden_rtol, bundle->golden_atol);
 }
 
 static void describe_encoding(const struct lp_feature *feature, struct lp_buffer *out)
@@ -125,11 +111,8 @@ static void print_feature(uint32_t index, const struct lp_feature *feature)
            (int)text.size, text.data != NULL ? (const char *)text.data : "");
     lp_buffer_clear(&text);
     describe_policies(feature, &text);
-    print_safe(feature->name);
-    if (strcmp(feature->name, feature->from) != 0) {
-        fputs(" <- ", stdout);
-        print_safe(feature->from);
-    }
+    bool renamed = strcmp(feature->name, feature->from) != 0;
+    lp_print_safe(stdout, "%s%s%s", feature->name, renamed ? " <- " : "", renamed ? feature->from : "");
     printf("; %.*s\n", (int)text.size, text.data != NULL ? (const char *)text.data : "");
     lp_buffer_done(&text);
 }
@@ -139,7 +122,7 @@ static void print_graph(const char *text)
     puts("\ngraph");
     while (*text != '\0') {
         size_t bytes = strcspn(text, "\n");
-        printf("  %.*s\n", (int)bytes, text);
+        lp_print_safe(stdout, "  %.*s\n", (int)bytes, text);
         text += bytes + (text[bytes] == '\n');
     }
 }
@@ -149,10 +132,7 @@ static void print_bundle(const char *path, const struct lp_model *model)
     const struct lp_bundle *bundle = model->bundle;
     char sha256[LP_SHA256_TEXT_BYTES];
     lp_sha256_text(bundle->sha256, sha256);
-    print_safe(bundle->name);
-    putchar(' ');
-    print_safe(bundle->version);
-    printf(" (%s)\n", task_names[bundle->task]);
+    lp_print_safe(stdout, "%s %s (%s)\n", bundle->name, bundle->version, task_names[bundle->task]);
     printf("  %-9s %s, %llu bytes\n", "file", path, (unsigned long long)bundle->file_bytes);
     printf("  %-9s %s\n", "sha256", sha256);
     if (bundle->created != NULL && bundle->created[0] != '\0') print_line("created", bundle->created);

@@ -4,6 +4,7 @@
 #include "cmd/options.h"
 #include "cmd/records.h"
 #include "cmd/scorebook.h"
+#include "cmd/terminal.h"
 
 #include <stdio.h>
 
@@ -82,8 +83,9 @@ static enum lp_code warn_of_absent(const struct lp_records *records, const char 
     if (strict)
         return lp_fail_field(err, LP_E_NOT_FOUND, LP_FATAL, first, "%s: %u of the features have no column: %.200s%s",
                              name, count, first, count > 1 ? ", ..." : "");
-    fprintf(stderr, "lepton: score: %s: %u of the features have no column and are missing in every record: %s%s\n",
-            name, count, first, count > 1 ? ", ..." : "");
+    lp_print_safe(stderr,
+                  "lepton: score: %s: %u of the features have no column and are missing in every record: %s%s\n", name,
+                  count, first, count > 1 ? ", ..." : "");
     return LP_OK;
 }
 

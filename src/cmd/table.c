@@ -1,4 +1,5 @@
 #include "cmd/command.h"
+#include "cmd/terminal.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -22,7 +23,7 @@ static void print_help(FILE *out)
 int lp_command_fail(const struct lp_command *command, const struct lp_error *err)
 {
     fflush(stdout);
-    fprintf(stderr, "lepton: %s: %s\n", command->name, err->text);
+    lp_print_safe(stderr, "lepton: %s: %s\n", command->name, err->text);
     return LP_EXIT_FAILED;
 }
 

@@ -166,8 +166,25 @@ class Check(unittest.TestCase):
     def test_names_of_a_bundle_cannot_steer_the_terminal(self):
         manifest = json.loads(json.dumps(self.model.manifest))
         manifest["training"]["tool"] = "evil\x1b]0;owned\x07"
-        _, out, err = run("inspect", program.Model("evil.safetensors", manifest, self.model.tensors).path)
-        self.assertNotIn("\x1b", out + err)
+        manifest["training"]["data"] = "sk\nlearn\x9b31m\n"
+        evil = program.Model("evil.safetensors", manifest, self.model.tensors).path
+        for arguments in (("inspect", evil), ("check", evil)):
+            code, out, err = run(*arguments)
+            self.assertEqual(code, 0, err)
+            self.assertNotRegex(out + err, "[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+            if arguments[0] == "inspect":
+                self.assertIn("sk?learn?31m?\n", out)
+
+    def test_error_texts_cannot_steer_the_terminal(self):
+        manifest = json.loads(json.dumps(self.model.manifest))
+        manifest["\x1b[31mEVIL\nlepton: all is well"] = 1
+        evil = program.Model("member.safetensors", manifest, self.model.tensors).path
+        for arguments in (("inspect", evil), ("check", evil), ("score", evil, "-")):
+            code, out, err = run(*arguments, data="{}")
+            self.assertEqual(code, 1)
+            self.assertIn("?[31mEVIL?lepton", out + err)
+            self.assertNotRegex(out + err, "[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+            self.assertEqual((out + err).count("\n"), 1)
 
 
 if __name__ == "__main__":
