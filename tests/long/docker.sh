@@ -59,8 +59,8 @@ run_in_image() {
 }
 
 compressed_bytes() {
-    skopeo inspect "oci-archive:$folder/lepton.oci" |
-        python3 -c 'import json, sys; print(sum(layer["Size"] for layer in json.load(sys.stdin)["LayersData"]))'
+    skopeo inspect --raw "oci-archive:$folder/lepton.oci" |
+        python3 -c 'import json, sys; print(sum(layer["size"] for layer in json.load(sys.stdin)["layers"]))'
 }
 
 make_base
