@@ -1,5 +1,7 @@
 #include "config/storage.h"
 
+#include "core/hex.h"
+
 #include <ctype.h>
 #include <limits.h>
 #include <string.h>
@@ -65,11 +67,6 @@ static void derive_lanes(struct lp_config *config, const struct lp_limits *limit
     }
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 /* file:/a/b and file://host/a/b -> "/a", percent signs decoded (RFC 8089). */
 static enum lp_code derive_root(struct lp_config *config, struct lp_error *err)
 {
@@ -82,8 +79,8 @@ static enum lp_code derive_root(struct lp_config *config, struct lp_error *err)
     char folder[PATH_MAX];
     size_t used = 0;
     for (size_t i = 0; path[i] != '\0'; i++) {
-        int high = path[i] == '%' ? hex_digit(path[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(path[i + 2]) : -1;
+        int high = path[i] == '%' ? lp_hex_digit(path[i + 1]) : -1;
+        int low = high >= 0 ? lp_hex_digit(path[i + 2]) : -1;
         folder[used++] = low >= 0 ? (char)(high * 16 + low) : path[i];
         if (low >= 0) i += 2;
     }

@@ -1,5 +1,8 @@
 #include "config/properties.h"
 
+#include "core/hex.h"
+#include "core/utf8.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,40 +68,6 @@ static enum lp_code read_logical_line(struct reader *reader, struct lp_error *er
     }
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-/* Four digits at text[0], or -1. */
-static long hex_unit(const char *text, size_t left)
-{
-    long unit = 0;
-    if (left < 4) return -1;
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(text[i]);
-        if (digit < 0) return -1;
-        unit = unit * 16 + digit;
-    }
-    return unit;
-}
-
-static size_t put_utf8(char *to, unsigned long c)
-{
-    if (c < 0x80) {
-        to[0] = (char)c;
-        return 1;
-    }
-    size_t extra = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    static const unsigned char leads[] = {0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = extra; i > 0; i--, c >>= 6) to[i] = (char)(0x80 | (c & 0x3f));
-    to[0] = (char)(leads[extra] | c);
-    return extra + 1;
-}
-
 /* One escape behind the backslash at raw[*at - 1]; \uXXXX is a UTF-16 unit, so a pair makes one character. */
 static enum lp_code unescape(struct reader *reader, size_t *at, size_t *used, struct lp_error *err)
 {
@@ -107,43 +76,21 @@ static enum lp_code unescape(struct reader *reader, size_t *at, size_t *used, st
         reader->text[(*used)++] = c == 't' ? '\t' : c == 'n' ? '\n' : c == 'r' ? '\r' : c == 'f' ? '\f' : c;
         return LP_OK;
     }
-    long unit = hex_unit(reader->raw + *at, reader->raw_bytes - *at);
+    int unit = reader->raw_bytes - *at >= 4 ? lp_hex_unit(reader->raw + *at) : -1;
     if (unit <= 0) return bad_line(reader, LP_E_INVALID, "\\u wants four hexadecimal digits, not 0000", err);
     *at += 4;
-    unsigned long code = (unsigned long)unit;
+    uint32_t code = (uint32_t)unit;
     if (code >= 0xd800 && code < 0xe000) {
         const char *low = reader->raw + *at;
         size_t left = reader->raw_bytes - *at;
-        long second = left >= 6 && low[0] == '\\' && low[1] == 'u' ? hex_unit(low + 2, left - 2) : -1;
+        int second = left >= 6 && low[0] == '\\' && low[1] == 'u' ? lp_hex_unit(low + 2) : -1;
         if (code >= 0xdc00 || second < 0xdc00 || second > 0xdfff)
             return bad_line(reader, LP_E_INVALID, "\\u names half a surrogate pair: write both halves", err);
         *at += 6;
-        code = 0x10000 + ((code - 0xd800) << 10) + ((unsigned long)second - 0xdc00);
+        code = 0x10000 + ((code - 0xd800) << 10) + ((uint32_t)second - 0xdc00);
     }
-    *used += put_utf8(reader->text + *used, code);
+    *used += lp_utf8_put(code, (unsigned char *)reader->text + *used);
     return LP_OK;
-}
-
-/* RFC 3629: no surrogates, no overlong forms. */
-static bool is_utf8(const unsigned char *text, size_t bytes)
-{
-    for (size_t i = 0; i < bytes;) {
-        unsigned c = text[i];
-        size_t length = c < 0x80                 ? 1
-                        : c >= 0xc2 && c <= 0xdf ? 2
-                        : (c & 0xf0) == 0xe0     ? 3
-                        : c >= 0xf0 && c <= 0xf4 ? 4
-                                                 : 0;
-        if (length == 0 || length > bytes - i) return false;
-        for (size_t k = 1; k < length; k++)
-            if ((text[i + k] & 0xc0) != 0x80) return false;
-        unsigned second = length > 1 ? text[i + 1] : 0;
-        if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) || (c == 0xf0 && second < 0x90) ||
-            (c == 0xf4 && second > 0x8f))
-            return false;
-        i += length;
-    }
-    return true;
 }
 
 /* Unescape from *at until an unescaped separator (for a key) or the line's end. */
@@ -162,7 +109,7 @@ static enum lp_code take_part(struct reader *reader, bool key, size_t *at, size_
 
 static enum lp_code split_entry(struct reader *reader, lp_properties_entry *entry, void *context, struct lp_error *err)
 {
-    if (!is_utf8((const unsigned char *)reader->raw, reader->raw_bytes))
+    if (!lp_utf8_valid(reader->raw, reader->raw_bytes))
         return bad_line(reader, LP_E_INVALID, "is not UTF-8: save the file as UTF-8", err);
     size_t at = 0, used = 0;
     LP_TRY(take_part(reader, true, &at, &used, err));

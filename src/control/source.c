@@ -1,17 +1,12 @@
 #include "control/source.h"
 
+#include "core/hex.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* RFC 3986 percent-decoding; a zero byte would cut the path and is refused. */
 static enum lp_code decode_path(const char *text, char *ret_path, struct lp_error *err)
@@ -20,7 +15,7 @@ static enum lp_code decode_path(const char *text, char *ret_path, struct lp_erro
     for (; *text != '\0'; text++) {
         char c = *text;
         if (c == '%') {
-            int high = hex_digit(text[1]), low = high >= 0 ? hex_digit(text[2]) : -1;
+            int high = lp_hex_digit(text[1]), low = high >= 0 ? lp_hex_digit(text[2]) : -1;
             if (low < 0 || (high | low) == 0)
                 return lp_fail(err, LP_E_INVALID, LP_FATAL, "model URI: bad %%-escape: write it as RFC 3986 says");
             c = (char)(high << 4 | low);

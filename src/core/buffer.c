@@ -1,6 +1,7 @@
 #include "core/buffer.h"
 
 #include "core/shortest.h"
+#include "core/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,28 +65,12 @@ void lp_buffer_format(struct lp_buffer *buffer, const char *format, ...)
     va_end(again);
 }
 
-/* Length of the valid UTF-8 sequence at text[0], or 0 (RFC 3629: no surrogates, no overlong forms). */
-static size_t utf8_length(const unsigned char *text, size_t left)
-{
-    unsigned c = text[0];
-    if (c < 0x80) return 1;
-    size_t length = c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
-    if (length == 0 || length > left) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80) return 0;
-    if (c == 0xe0 && text[1] < 0xa0) return 0;
-    if (c == 0xed && text[1] > 0x9f) return 0;
-    if (c == 0xf0 && text[1] < 0x90) return 0;
-    if (c == 0xf4 && text[1] > 0x8f) return 0;
-    return length;
-}
-
 void lp_buffer_json_string(struct lp_buffer *buffer, struct lp_span text)
 {
     lp_buffer_append(buffer, "\"", 1);
     for (size_t i = 0; i < text.size;) {
         unsigned char c = text.data[i];
-        size_t length = utf8_length(text.data + i, text.size - i);
+        size_t length = lp_utf8_sequence(text.data + i, text.size - i);
         if (length == 0) {
             lp_buffer_text(buffer, "\xef\xbf\xbd");
             length = 1;

@@ -1,4 +1,5 @@
 /* Reader defaults: JSON values as constants (Avro specification, "Complex Types", table of field default values). */
+#include "core/utf8.h"
 #include "decode/avro_compile.h"
 #include "decode/avro_name.h"
 
@@ -102,7 +103,7 @@ static enum lp_code default_text(struct lp_avro_compiler *compiler, const struct
             text = lp_span_of(uuid, sizeof uuid);
         }
     }
-    if (!lp_avro_utf8_valid(text.data, text.size)) return unfit(type, err);
+    if (!lp_utf8_valid(text.data, text.size)) return unfit(type, err);
     lp_avro_emit_text(compiler, slot, text);
     return LP_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef LP_DECODE_AVRO_READ_H
 #define LP_DECODE_AVRO_READ_H
 
+#include "core/utf8.h"
 #include "decode/avro_value.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -93,20 +94,6 @@ static inline void lp_avro_widen(const unsigned char *restrict from, double *res
 {
     const lp_avro_f32 *values = (const lp_avro_f32 *)from;
     for (uint32_t i = 0; i < count; i++) to[i] = (double)values[i];
-}
-
-/* ASCII eight bytes at a time; anything else goes through the full check. `end` bounds what may be looked at. */
-static inline bool lp_avro_utf8(const unsigned char *text, size_t bytes, const unsigned char *end)
-{
-    const uint64_t high = UINT64_C(0x8080808080808080);
-    if (bytes >= 8) {
-        uint64_t any = lp_avro_load64(text + bytes - 8);
-        for (size_t i = 0; i + 8 <= bytes; i += 8) any |= lp_avro_load64(text + i);
-        if (LP_LIKELY((any & high) == 0)) return true;
-    } else if (LP_LIKELY(end - text >= 8)) {
-        if (LP_LIKELY((lp_avro_load64(text) & high & ((UINT64_C(1) << (8 * bytes)) - 1)) == 0)) return true;
-    }
-    return lp_avro_utf8_valid(text, bytes);
 }
 
 #endif

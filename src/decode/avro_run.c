@@ -108,7 +108,7 @@ LP_HOT lp_avro_position text(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_
     struct lp_span bytes;
     p = lp_avro_step_bytes(run, p, 0, &bytes);
     if (LP_UNLIKELY(p == NULL)) return NULL;
-    if (LP_UNLIKELY(!lp_avro_utf8(bytes.data, bytes.size, run->end)))
+    if (LP_UNLIKELY(!lp_utf8_valid_before(bytes.data, bytes.size, run->end)))
         return lp_avro_bad(run, LP_AVRO_BAD_UTF8, bytes.data, 0);
     run->record->texts[op->slot] = bytes;
     return p;

@@ -35,7 +35,7 @@ void lp_avro_text_const(struct lp_avro_run *run, lp_avro_op_at op)
 lp_avro_position lp_avro_at_text(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
 {
     const unsigned char *at = run->base + op->arg;
-    if (!lp_avro_utf8(at, op->target, run->end)) return lp_avro_bad(run, LP_AVRO_BAD_UTF8, at, 0);
+    if (!lp_utf8_valid_before(at, op->target, run->end)) return lp_avro_bad(run, LP_AVRO_BAD_UTF8, at, 0);
     run->record->texts[op->slot] = lp_span_of(at, op->target);
     return p;
 }

@@ -105,27 +105,3 @@ void lp_avro_uuid_text(const unsigned char *bytes, unsigned char *to)
         *to++ = (unsigned char)digits[bytes[i] & 15];
     }
 }
-
-/* Length of the valid sequence at text[0], or 0: no surrogates, no overlong forms, nothing past U+10FFFF. */
-static size_t sequence_bytes(const unsigned char *text, size_t left)
-{
-    unsigned c = text[0];
-    if (c < 0x80) return 1;
-    size_t bytes = c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
-    if (bytes == 0 || bytes > left) return 0;
-    unsigned low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80, high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-    if (text[1] < low || text[1] > high) return 0;
-    for (size_t i = 2; i < bytes; i++)
-        if ((text[i] & 0xc0) != 0x80) return 0;
-    return bytes;
-}
-
-bool lp_avro_utf8_valid(const unsigned char *text, size_t bytes)
-{
-    for (size_t i = 0; i < bytes;) {
-        size_t length = sequence_bytes(text + i, bytes - i);
-        if (length == 0) return false;
-        i += length;
-    }
-    return true;
-}

@@ -47,7 +47,4 @@ bool lp_avro_decimal(struct lp_span bytes, uint32_t scale, double *ret_value);
 /** 16 bytes as 8-4-4-4-12 lower-case hexadecimal digits into LP_AVRO_UUID_TEXT_BYTES. */
 void lp_avro_uuid_text(const unsigned char *bytes, unsigned char *to);
 
-/** RFC 3629. */
-bool lp_avro_utf8_valid(const unsigned char *text, size_t bytes);
-
 #endif

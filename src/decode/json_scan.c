@@ -1,5 +1,7 @@
 #include "decode/json_scan.h"
 
+#include "core/hex.h"
+#include "core/utf8.h"
 #include "decode/json.h"
 #include "decode/json_number.h"
 
@@ -27,25 +29,6 @@ static const unsigned char *find_special(const unsigned char *p, const unsigned 
     return p;
 }
 
-static int hex_digit(unsigned char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The UTF-16 unit of \uXXXX whose X begin at p, or -1. */
-static int hex_unit(const unsigned char *p)
-{
-    int unit = 0;
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(p[i]);
-        if (digit < 0) return -1;
-        unit = unit * 16 + digit;
-    }
-    return unit;
-}
-
 /* Past the escape whose backslash is at p. */
 static const unsigned char *check_escape(const unsigned char *p, const unsigned char *end, struct lp_json_fault *fault)
 {
@@ -55,31 +38,19 @@ static const unsigned char *check_escape(const unsigned char *p, const unsigned 
             return lp_json_fail(fault, p, "an escape that JSON does not have");
         return p + 2;
     }
-    int unit = end - p >= 6 ? hex_unit(p + 2) : -1;
+    int unit = end - p >= 6 ? lp_hex_unit((const char *)p + 2) : -1;
     if (unit < 0) return lp_json_fail(fault, p, "\\u without four hexadecimal digits");
     if (unit < 0xd800 || unit > 0xdfff) return p + 6;
-    int low = unit < 0xdc00 && end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? hex_unit(p + 8) : -1;
+    int low = unit < 0xdc00 && end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? lp_hex_unit((const char *)p + 8) : -1;
     if (low < 0xdc00 || low > 0xdfff) return lp_json_fail(fault, p, "half a surrogate pair");
     return p + 12;
 }
 
-static bool is_tail(unsigned char c) { return (c & 0xc0) == 0x80; }
-
-/* Past the UTF-8 sequence at p (a byte from 0x80 on), by the table of RFC 3629 section 4. */
+/* Past the UTF-8 sequence at p. */
 static const unsigned char *check_utf8(const unsigned char *p, const unsigned char *end, struct lp_json_fault *fault)
 {
-    unsigned char c = p[0];
-    ptrdiff_t left = end - p;
-    if (c >= 0xc2 && c <= 0xdf && left >= 2 && is_tail(p[1])) return p + 2;
-    if ((c & 0xf0) == 0xe0 && left >= 3 && is_tail(p[1]) && is_tail(p[2])) {
-        bool overlong = c == 0xe0 && p[1] < 0xa0, surrogate = c == 0xed && p[1] > 0x9f;
-        if (!overlong && !surrogate) return p + 3;
-    }
-    if (c >= 0xf0 && c <= 0xf4 && left >= 4 && is_tail(p[1]) && is_tail(p[2]) && is_tail(p[3])) {
-        bool overlong = c == 0xf0 && p[1] < 0x90, above = c == 0xf4 && p[1] > 0x8f;
-        if (!overlong && !above) return p + 4;
-    }
-    return lp_json_fail(fault, p, "bytes that are not UTF-8");
+    size_t bytes = lp_utf8_sequence(p, (size_t)(end - p));
+    return bytes > 0 ? p + bytes : lp_json_fail(fault, p, "bytes that are not UTF-8");
 }
 
 const unsigned char *lp_json_string_rest(const unsigned char *p, const unsigned char *end, bool *ret_escaped,
@@ -101,19 +72,6 @@ const unsigned char *lp_json_string_rest(const unsigned char *p, const unsigned 
     return NULL;
 }
 
-static size_t put_utf8(uint32_t point, unsigned char *to)
-{
-    if (point < 0x80) {
-        to[0] = (unsigned char)point;
-        return 1;
-    }
-    size_t tails = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
-    static const unsigned char leads[4] = {0, 0xc0, 0xe0, 0xf0};
-    to[0] = (unsigned char)(leads[tails] | point >> 6 * tails);
-    for (size_t i = 1; i <= tails; i++) to[i] = (unsigned char)(0x80 | (point >> 6 * (tails - i) & 0x3f));
-    return tails + 1;
-}
-
 /* The code point of the escape whose backslash is at *p; moves *p past it. */
 static uint32_t take_escape(const unsigned char **p)
 {
@@ -124,11 +82,11 @@ static uint32_t take_escape(const unsigned char **p)
         *p = at + 2;
         return name != NULL ? (uint32_t)values[name - names] : at[1];
     }
-    uint32_t unit = (uint32_t)hex_unit(at + 2);
+    uint32_t unit = (uint32_t)lp_hex_unit((const char *)at + 2);
     *p = at + 6;
     if (unit < 0xd800 || unit > 0xdfff) return unit;
     *p = at + 12;
-    return 0x10000 + ((unit - 0xd800) << 10) + ((uint32_t)hex_unit(at + 8) - 0xdc00);
+    return 0x10000 + ((unit - 0xd800) << 10) + ((uint32_t)lp_hex_unit((const char *)at + 8) - 0xdc00);
 }
 
 size_t lp_json_unescape(struct lp_span raw, unsigned char *ret)
@@ -136,7 +94,7 @@ size_t lp_json_unescape(struct lp_span raw, unsigned char *ret)
     const unsigned char *p = raw.data, *end = raw.data + raw.size;
     size_t used = 0;
     while (p < end) {
-        if (*p == '\\') used += put_utf8(take_escape(&p), ret + used);
+        if (*p == '\\') used += lp_utf8_put(take_escape(&p), ret + used);
         else ret[used++] = *p++;
     }
     return used;

@@ -1,5 +1,7 @@
 #include "model/array.h"
 
+#include "core/utf8.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,24 +80,6 @@ enum lp_code lp_array_exact(const struct lp_bundle *bundle, const struct lp_node
     return copy_numbers(bundle, node, key, array, ret_numbers, err);
 }
 
-/* RFC 3629: no surrogates, no overlong forms, nothing above U+10FFFF; nor a zero byte. */
-static bool is_text(const unsigned char *s, uint64_t size)
-{
-    static const uint32_t lowest[] = {0x1, 0x80, 0x800, 0x10000};
-    for (uint64_t i = 0; i < size;) {
-        unsigned char c = s[i++];
-        uint32_t more = c < 0x80 ? 0 : c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-        uint32_t code = more == 0 ? c : c & (0x3fu >> more);
-        if ((c >= 0x80 && c < 0xc0) || c >= 0xf8 || more > size - i) return false;
-        for (uint32_t j = 0; j < more; j++, i++) {
-            if ((s[i] & 0xc0) != 0x80) return false;
-            code = code << 6 | (s[i] & 0x3fu);
-        }
-        if (code < lowest[more] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return false;
-    }
-    return true;
-}
-
 static int64_t offset_at(const struct lp_tensor *offsets, uint64_t i)
 {
     return offsets->dtype == LP_DTYPE_I64 ? ((const int64_t *)offsets->data)[i] : ((const int32_t *)offsets->data)[i];
@@ -138,7 +122,8 @@ enum lp_code lp_array_texts(const struct lp_bundle *bundle, const struct lp_node
     for (uint32_t i = 0; i < count; i++) {
         const unsigned char *text = (const unsigned char *)bytes->data + offset_at(offsets, i);
         uint64_t size = (uint64_t)(offset_at(offsets, i + 1) - offset_at(offsets, i));
-        if (!is_text(text, size)) return LP_BAD(err, "%s: text %u is not UTF-8 without zero bytes", node->where, i);
+        if (!lp_utf8_valid(text, size) || (size > 0 && memchr(text, 0, size) != NULL))
+            return LP_BAD(err, "%s: text %u is not UTF-8 without zero bytes", node->where, i);
         texts[i] = lp_storage_text(bundle->storage, text, size, err);
         if (texts[i] == NULL) return lp_failed(err->code);
     }

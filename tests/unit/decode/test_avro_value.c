@@ -75,13 +75,14 @@ static void utf8_is_checked_at_every_length_and_place(void **state)
             memset(text, 'x', before);
             memcpy(text + before, TEXTS[i].bytes, TEXTS[i].size);
             /* The body ends with the text, or goes on behind it. */
-            if (lp_avro_utf8(text, size, text + size) != TEXTS[i].valid) fail_msg("text %zu after %zu", i, before);
+            if (lp_utf8_valid_before(text, size, text + size) != TEXTS[i].valid)
+                fail_msg("text %zu after %zu", i, before);
             free(text);
             unsigned char *longer = malloc(size + 16);
             memset(longer, 0xff, size + 16);
             memset(longer, 'x', before);
             memcpy(longer + before, TEXTS[i].bytes, TEXTS[i].size);
-            if (lp_avro_utf8(longer, size, longer + size + 16) != TEXTS[i].valid)
+            if (lp_utf8_valid_before(longer, size, longer + size + 16) != TEXTS[i].valid)
                 fail_msg("text %zu in %zu", i, before);
             free(longer);
         }
