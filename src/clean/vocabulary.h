@@ -3,6 +3,7 @@
 #define LP_CLEAN_VOCABULARY_H
 
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/span.h"
 
 #include <stdint.h>
@@ -20,14 +21,6 @@ struct lp_vocabulary {
     struct lp_vocabulary_entry *entries; /* owned, [mask + 1], at most half full */
     uint64_t mask;
 };
-
-/** FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): offset 14695981039346656037, prime 1099511628211. */
-static inline uint64_t lp_fnv1a64(struct lp_span text)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < text.size; i++) hash = (hash ^ text.data[i]) * UINT64_C(1099511628211);
-    return hash;
-}
 
 /**
  * @param words     borrowed for the vocabulary's life, [count]

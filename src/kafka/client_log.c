@@ -1,6 +1,7 @@
 #include "kafka/client_log.h"
 
 #include "core/clock.h"
+#include "core/hash.h"
 #include "core/log.h"
 
 #include <pthread.h>
@@ -18,11 +19,11 @@ static pthread_mutex_t kinds_lock = PTHREAD_MUTEX_INITIALIZER;
 /* FNV-1a over everything but digits, up to "(after 3ms in state CONNECT, 7 identical error(s) suppressed)". */
 static uint64_t kind_hash(const char *facility, const char *text)
 {
-    uint64_t hash = 14695981039346656037u;
+    uint64_t hash = LP_FNV1A64_START;
     const char *const parts[] = {facility, text};
     for (int part = 0; part < 2; part++)
         for (const char *c = parts[part]; *c != '\0' && strncmp(c, "(after ", 7) != 0; c++)
-            if (*c < '0' || *c > '9') hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+            if (*c < '0' || *c > '9') hash = lp_fnv1a64_add(hash, (unsigned char)*c);
     return hash | 1;
 }
 

@@ -1,4 +1,5 @@
 /* Categories: encoding, vocabulary, and what a missing one becomes. */
+#include "core/hash.h"
 #include "model/array.h"
 #include "model/manifest.h"
 
@@ -49,19 +50,11 @@ static enum lp_code read_encoding(struct lp_bundle *bundle, const struct lp_node
     return LP_OK;
 }
 
-/* FNV-1a of 64 bits: schemas/bundle.schema.json, `buckets`. */
-static uint64_t hash_text(const char *text)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (; *text != '\0'; text++) hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
-    return hash;
-}
-
 static enum lp_code index_of(const struct lp_node *missing, const char *text, struct lp_feature *feature,
                              struct lp_error *err)
 {
     if (feature->encoding == LP_ENCODING_HASH) {
-        feature->missing_value = (double)(hash_text(text) % feature->vocabulary_count);
+        feature->missing_value = (double)(lp_fnv1a64(lp_span_text(text)) % feature->vocabulary_count);
         return LP_OK;
     }
     uint32_t index = 0;
