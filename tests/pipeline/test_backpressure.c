@@ -33,7 +33,9 @@ static void what_cannot_be_delivered_waits_within_bounds_and_arrives_later(void 
     while (out.count < RECORDS * PARTITIONS) {
         struct lp_lane_stats stats = wb_totals(&wb);
         const char *reason = "";
-        if (bed_ms() > deadline_ms) fail_msg("%zu records arrived", out.count);
+        if (bed_ms() > deadline_ms)
+            fail_msg("%zu records arrived, %llu predictions, %llu acknowledged, %u in flight", out.count,
+                     (unsigned long long)stats.predictions, (unsigned long long)stats.acknowledged, stats.in_flight);
         if (stats.in_flight > in_flight_max) in_flight_max = stats.in_flight;
         samples_full += stats.in_flight == IN_FLIGHT_MAX;
         assert_true(stats.in_flight <= IN_FLIGHT_MAX);

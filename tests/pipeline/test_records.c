@@ -67,7 +67,7 @@ static void check_predictions(const struct wb_log *log)
         struct wb_prediction prediction = wb_parse(record);
         int *index = &next[record->partition];
         while (is_bad(*index)) (*index)++;
-        assert_int_equal(atoi(record->key), *index); /* in order, none twice, none missing */
+        assert_int_equal(bed_whole(record->key), *index); /* in order, none twice, none missing */
         assert_int_equal(prediction.partition, record->partition);
         assert_int_equal(prediction.offset, *index);
         assert_int_equal(prediction.model, 0);
@@ -109,7 +109,7 @@ static void check_dead_letters(const struct wb_log *log)
     bool seen[PARTITIONS][RECORDS] = {0};
     for (size_t i = 0; i < log->count; i++) {
         const struct wb_record *record = &log->records[i];
-        int index = atoi(record->key);
+        int index = bed_whole(record->key);
         assert_true(index < RECORDS && is_bad(index) && !seen[record->partition][index]);
         seen[record->partition][index] = true;
         check_dead_letter(record, index);
@@ -215,7 +215,7 @@ static void null_values_are_forwarded_in_order(void **state)
     assert_true(wb_log_wait(&out, 30));
     for (int i = 0; i < 30; i++) {
         if (i % 3 == 1) assert_null(out.records[i].value);
-        else assert_int_equal(atoi(out.records[i].key), i);
+        else assert_int_equal(bed_whole(out.records[i].key), i);
     }
     wb_log_close(&out);
     wb_end(&wb);

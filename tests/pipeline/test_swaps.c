@@ -52,7 +52,7 @@ static void check_stream(const struct wb_log *out, int count, int models)
         const struct wb_record *record = &out->records[i];
         struct wb_prediction prediction = wb_parse(record);
         int p = record->partition;
-        assert_int_equal(atoi(record->key), next[p]);
+        assert_int_equal(bed_whole(record->key), next[p]);
         assert_int_equal(prediction.offset, next[p]++);
         assert_true(prediction.model >= model[p]);
         changes[p] += prediction.model != model[p];

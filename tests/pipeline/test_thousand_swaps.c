@@ -110,7 +110,7 @@ static void a_thousand_swaps_leave_one_model_behind(void **state)
     int next[PARTITIONS] = {0};
     for (size_t i = 0; i < out.count; i++) {
         struct wb_prediction prediction = wb_parse(&out.records[i]);
-        assert_int_equal(atoi(out.records[i].key), next[out.records[i].partition]++);
+        assert_int_equal(bed_whole(out.records[i].key), next[out.records[i].partition]++);
         wb_check_score(&out.records[i], &prediction, WB_CASES);
     }
     assert_int_equal(wb_totals(&wb).swaps, (WARM_UP - 1 + SWAPS) * LANES);
