@@ -77,8 +77,8 @@ LP_MUST_USE enum lp_code lp_avro_plan_run(const struct lp_avro_plan *plan, struc
                                           struct lp_record *record, struct lp_error *err);
 
 /**
- * As lp_avro_plan_run for the datum at the front of `bytes`, and how long it was: container files hold data one after the
- * other without saying where each ends. A plan without wants skips (and checks) a whole datum.
+ * As lp_avro_plan_run for the datum at the front of `bytes`, and how long it was: container files hold data one after
+ * the other without saying where each ends. A plan without wants skips (and checks) a whole datum.
  */
 LP_MUST_USE enum lp_code lp_avro_plan_run_prefix(const struct lp_avro_plan *plan, struct lp_span bytes,
                                                  struct lp_record *record, size_t *ret_bytes, struct lp_error *err);

@@ -47,9 +47,9 @@ static inline void lp_want_assign_slots(struct lp_want *wants, uint32_t want_cou
 
 /**
  * One record as decode leaves it and clean takes it; caller's storage, written whole by each decode.
- * Texts point into the record's bytes, into `scratch` or into the decoder (enum symbols, defaults), valid until the next
- * decode with the same decoder or the same storage.
- * Numbers, booleans and enum symbols wanted as text become their canonical text: 42, -1.5 (core/shortest.h), true, RED.
+ * Texts point into the record's bytes, into `scratch` or into the decoder (enum symbols, defaults), valid until the
+ * next decode with the same decoder or the same storage. Numbers, booleans and enum symbols wanted as text become their
+ * canonical text: 42, -1.5 (core/shortest.h), true, RED.
  */
 struct lp_record {
     double *numbers;       /* [number_count] */

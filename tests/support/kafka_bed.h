@@ -42,6 +42,16 @@ static BED_UNUSED void bed_ok(enum lp_code code, const struct lp_error *err, con
     if (code != LP_OK) fail_msg("line %d: %s: code %d: %s", line, what, (int)code, err->text);
 }
 
+/* A whole number from 0 on and nothing behind it but white space, as keys, versions and headers of the tests are. */
+static BED_UNUSED int bed_whole(const char *text)
+{
+    char *end = NULL;
+    long value = text != NULL ? strtol(text, &end, 10) : -1;
+    if (text == NULL || end == text || end[strspn(end, " \n")] != '\0' || value < 0 || value > INT32_MAX)
+        fail_msg("not a whole number: %s", text != NULL ? text : "null");
+    return (int)value;
+}
+
 struct bed {
     struct lp_embedded *cluster;
     struct lp_kafka_setting settings[BED_SETTINGS];

@@ -409,7 +409,7 @@ static BED_UNUSED struct wb_prediction wb_parse(const struct wb_record *record)
 {
     json_t *root = record->value != NULL ? json_loadb(record->value, record->value_size, 0, NULL) : NULL;
     if (root == NULL) fail_msg("no JSON: %s", record->value != NULL ? record->value : "null");
-    struct wb_prediction prediction = {.model = atoi(json_string_value(json_object_get(root, "version"))) - 1,
+    struct wb_prediction prediction = {.model = bed_whole(json_string_value(json_object_get(root, "version"))) - 1,
                                        .score = json_number_value(json_array_get(json_object_get(root, "scores"), 0)),
                                        .partition = (int32_t)json_integer_value(json_object_get(root, "partition")),
                                        .offset = json_integer_value(json_object_get(root, "offset")),
@@ -423,7 +423,7 @@ static BED_UNUSED struct wb_prediction wb_parse(const struct wb_record *record)
 /* The score is that of the record's case by the model that the prediction names, as numpy has it. */
 static BED_UNUSED void wb_check_score(const struct wb_record *record, const struct wb_prediction *prediction, int cases)
 {
-    double want = wb_cases[atoi(record->key) % cases].score[prediction->model];
+    double want = wb_cases[bed_whole(record->key) % cases].score[prediction->model];
     if (!(fabs(prediction->score - want) <= 1e-5))
         fail_msg("key %s, version %d: %.9g, numpy has %.9g", record->key, prediction->model + 1, prediction->score,
                  want);

@@ -110,8 +110,9 @@ static void stricter_than_the_schema_can_say(void **state)
         assert_int_equal(parse(texts[i], &desired), LP_E_INVALID);
     }
     char text[16384] = "{\"format\":1,\"generation\":1,\"active\":{\"sha256\":\"" SHA "\",\"uri\":\"file:///";
-    for (int i = 0; i < 2500; i++) strcat(text, "ä"); /* 2,508 characters, 5,008 bytes */
-    strcat(text, "\"}}");
+    char *at = text + strlen(text);
+    for (int i = 0; i < 2500; i++, at += 2) memcpy(at, "ä", 2); /* 2,508 characters, 5,008 bytes */
+    memcpy(at, "\"}}", 4);
     struct lp_desired *desired = NULL;
     assert_int_equal(parse(text, &desired), LP_E_INVALID);
 }

@@ -185,10 +185,13 @@ static void a_null_model_retires(void **state)
     close_slot();
 }
 
+enum { VERSIONS_BYTES = 64 };
+
 static void count_share(void *context, struct lp_drift_share *share)
 {
     char *versions = context;
-    strcat(versions, share->model->bundle->version);
+    size_t used = strlen(versions);
+    snprintf(versions + used, VERSIONS_BYTES - used, "%s", share->model->bundle->version);
 }
 
 static void drift_is_reported_while_held_and_once_at_the_end(void **state)
@@ -196,7 +199,7 @@ static void drift_is_reported_while_held_and_once_at_the_end(void **state)
     (void)state;
     struct lp_kit *kits[2] = {NULL, NULL};
     bool swapped;
-    char versions[64] = "", last[64] = "";
+    char versions[VERSIONS_BYTES] = "", last[VERSIONS_BYTES] = "";
     open_slot(2);
     OK(stage("a", 1));
     for (uint32_t i = 0; i < 2; i++) lp_slot_take(&slot, i, &kits[i], &swapped);
