@@ -2,7 +2,7 @@
  * characters. Columns nobody wants are skipped. */
 #include "cmd/records_private.h"
 #include "core/buffer.h"
-#include "decode/avro_value.h"
+#include "core/utf8.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -288,7 +288,7 @@ static enum lp_code set_text(const struct lp_csv *csv, const struct lp_want *wan
     *ret_text = (struct lp_span){0};
     if (field == NULL || (field->bytes == 0 && !field->quoted)) return LP_OK;
     struct lp_span text = lp_span_of(field_text(csv, (uint32_t)column), field->bytes);
-    if (memchr(text.data, '\0', text.size) != NULL || !lp_avro_utf8_valid(text.data, text.size))
+    if (memchr(text.data, '\0', text.size) != NULL || !lp_utf8_valid(text.data, text.size))
         return lp_fail_field(err, LP_E_INVALID, LP_SKIP_RECORD, want->path,
                              "%s: bytes that are not UTF-8 text: correct the file's encoding", want->path);
     *ret_text = text;
