@@ -52,7 +52,8 @@ static void what_cannot_be_delivered_waits_within_bounds_and_arrives_later(void 
     assert_int_equal(stats.delivery_errors, 0);
     assert_true(wb_log_wait(&out, RECORDS * PARTITIONS));
     int next[PARTITIONS] = {0};
-    for (size_t i = 0; i < out.count; i++) assert_int_equal(atoi(out.records[i].key), next[out.records[i].partition]++);
+    for (size_t i = 0; i < out.count; i++)
+        assert_int_equal(bed_whole(out.records[i].key), next[out.records[i].partition]++);
     wb_log_close(&out);
     wb_end(&wb);
 }
