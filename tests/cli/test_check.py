@@ -1,10 +1,11 @@
 """lepton check and lepton inspect."""
 
 import json
+import time
 import unittest
 
 import program
-from program import run, write
+from program import bundle, run, write
 
 PROPERTIES = """kafka.bootstrap.servers=127.0.0.1:1
 input.topics=clicks
@@ -77,6 +78,19 @@ class Check(unittest.TestCase):
         self.assertIn("f3", found["feature"][1][1])
         self.assertEqual(self.check(1, self.model.path, "--schema", write("no.avsc", "{"))["schema"][0][0], "fail")
         self.assertEqual(self.check(1, self.model.path, "--schema", "/nowhere")["schema"][0][0], "fail")
+
+    def test_a_wide_model_is_held_against_its_schema_at_once(self):
+        count = 4000
+        wide = program.Model("wide.safetensors", *bundle.make_mlp(seed=3, sizes=(count, 1, 1)))
+        members = [{"name": "f%d" % i, "type": ["null", "double"]} for i in range(count)]
+        for lost in ((), (0,), (7, 4000, count - 1)):
+            schema = schema_file("wide.avsc", [m for i, m in enumerate(members) if i not in lost])
+            begin = time.monotonic()
+            found = self.check(1 if lost else 0, wide.path, "--schema", schema)
+            self.assertLess(time.monotonic() - begin, 10)
+            self.assertEqual(len(found.get("feature", [])), len(lost))
+            for i, (_, text) in zip(lost, found.get("feature", [])):
+                self.assertIn("f%d from" % i, text)
 
     def test_a_configuration_is_checked_down_to_its_model(self):
         found = self.check(0, self.properties)
