@@ -7,7 +7,12 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { SYNC_BYTES = 16, METADATA_ENTRIES_MAX = 10000, CHECKSUM_BYTES = 4 };
+enum {
+    SYNC_BYTES = 16,
+    METADATA_ENTRIES_MAX = 10000,
+    CHECKSUM_BYTES = 4,
+    EMPTY_RECORDS_MAX = 65536, /* of a block, beyond its bytes: a record of nulls has none */
+};
 
 struct lp_container {
     struct lp_avro_plan *plan;
@@ -188,6 +193,8 @@ static enum lp_code open_block(struct lp_records *records, bool *ret_done, struc
         LP_TRY(inflate_block(records, stored, err));
         container->data = lp_buffer_span(&container->inflated);
     }
+    if ((uint64_t)count > container->data.size + EMPTY_RECORDS_MAX)
+        return bad_file(records, "claims more records than its bytes can hold", err);
     container->stored_bytes = stored.size + SYNC_BYTES;
     container->data_left = (uint64_t)count;
     return LP_OK;

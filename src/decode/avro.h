@@ -12,7 +12,9 @@ enum {
     LP_AVRO_SCHEMA_MAX_BYTES = 1 << 20,
     LP_AVRO_DEPTH_MAX = 64,               /* nesting of a schema, and of a datum's recursive part */
     LP_AVRO_NODES_MAX = 65536,            /* types in a schema */
-    LP_AVRO_ITEMS_MAX = 16 * 1024 * 1024, /* array and map items in one record, zero-size ones included */
+    LP_AVRO_BRANCHES_MAX = 4096,          /* of one union */
+    LP_AVRO_ITEMS_MAX = 16 * 1024 * 1024, /* array and map items in one record */
+    LP_AVRO_EMPTY_ITEMS_MAX = 65536,      /* ... and how many more than the record has bytes: some have none */
 };
 
 struct lp_avro_schema; /* parsed, immutable, any thread */

@@ -67,6 +67,8 @@ static bool is_same(const struct lp_avro_type *writer, const struct lp_avro_type
 const struct lp_avro_type *lp_avro_match_pick(const struct lp_avro_type *writer, const struct lp_avro_type *reader)
 {
     if (reader->kind != LP_AVRO_UNION) return lp_avro_match(writer, reader) ? reader : NULL;
+    for (uint32_t i = 0; i < reader->count; i++) /* read with its own schema: the usual case, at a pointer each */
+        if (reader->branches[i] == writer) return writer;
     for (uint32_t i = 0; i < reader->count; i++)
         if (is_same(writer, reader->branches[i])) return reader->branches[i];
     for (uint32_t i = 0; i < reader->count; i++)

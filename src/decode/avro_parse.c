@@ -256,6 +256,9 @@ static enum lp_code parse_union(struct parser *parser, struct lp_avro_type *type
                                 struct lp_error *err)
 {
     size_t count = json_array_size(json);
+    if (count > LP_AVRO_BRANCHES_MAX) /* each is compared with each when two schemas are resolved */
+        return lp_fail(err, LP_E_LIMIT, LP_FATAL, "avro schema: a union of %zu branches, at most %d", count,
+                       LP_AVRO_BRANCHES_MAX);
     LP_TRY(take(parser, count, sizeof *type->branches, &type->branches, err));
     json_t *seen = json_object();
     if (seen == NULL) return lp_fail_memory(err, count);

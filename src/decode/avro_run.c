@@ -6,6 +6,20 @@
 
 #include <math.h>
 
+/* ---- the same datum again ---- */
+
+LP_HOT void mark(struct lp_avro_run *run, lp_avro_op_at op, lp_avro_position p)
+{
+    run->marks[op->arg] = p;
+    run->mark_items[op->arg] = run->items_left;
+}
+
+LP_HOT lp_avro_position rewind_to(struct lp_avro_run *run, lp_avro_op_at op)
+{
+    run->items_left = run->mark_items[op->arg];
+    return run->marks[op->arg];
+}
+
 /* ---- constants ---- */
 
 LP_HOT void fill(struct lp_avro_run *run, lp_avro_op_at op)
@@ -347,8 +361,8 @@ static enum lp_code execute(struct lp_avro_run *run, lp_avro_position p, struct 
             op = ops + op->target - 1;
             break;
             DO(LP_AVRO_OP_RETURN, op = run->returns[--run->call_count]);
-            DO(LP_AVRO_OP_MARK, run->marks[op->arg] = p);
-            DO(LP_AVRO_OP_REWIND, p = run->marks[op->arg]);
+            DO(LP_AVRO_OP_MARK, mark(run, op, p));
+            DO(LP_AVRO_OP_REWIND, p = rewind_to(run, op));
             DO(LP_AVRO_OP_FILL, fill(run, op));
             DO(LP_AVRO_OP_CONST, memcpy(run->numbers + op->slot, (const double *)run->plan->doubles.data + op->arg,
                                         op->count * sizeof(double)));
@@ -434,7 +448,9 @@ static enum lp_code run_plan(const struct lp_avro_plan *plan, struct lp_span bod
     run.numbers = record->numbers;
     run.loop_count = 0;
     run.call_count = 0;
-    run.items_left = LP_AVRO_ITEMS_MAX;
+    /* What has bytes is no more than the bytes, so that a short body cannot ask for long loops. */
+    bool long_body = body.size > LP_AVRO_ITEMS_MAX - LP_AVRO_EMPTY_ITEMS_MAX;
+    run.items_left = long_body ? LP_AVRO_ITEMS_MAX : body.size + LP_AVRO_EMPTY_ITEMS_MAX;
     record->scratch_used = 0;
     return execute(&run, run.body, err);
 }

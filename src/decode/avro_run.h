@@ -45,11 +45,12 @@ struct lp_avro_run {
     uint32_t element; /* of a fused op: which one failed */
     uint32_t loop_count;
     uint32_t call_count;
-    uint64_t items_left; /* of LP_AVRO_ITEMS_MAX */
+    uint64_t items_left; /* of LP_AVRO_ITEMS_MAX and LP_AVRO_EMPTY_ITEMS_MAX */
     /* Set when used. */
     struct lp_avro_frame loops[LP_AVRO_DEPTH_MAX];
     const struct lp_avro_op *returns[LP_AVRO_DEPTH_MAX];
     const unsigned char *marks[LP_AVRO_DEPTH_MAX];
+    uint64_t mark_items[LP_AVRO_DEPTH_MAX]; /* items_left there */
 };
 
 /** Note a failure found at `at`, in element `element` of a fused op; returns NULL. */

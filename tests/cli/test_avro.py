@@ -135,6 +135,9 @@ class Avro(unittest.TestCase):
             (by_hand([(2, body * 2), (2, body)]), 3, "block 2, record 2"),        # fewer bytes than records
             (by_hand([(2, body * 2), (1, body * 2)]), 3, "behind its last record"),
             (by_hand([(2, body * 2), (-1, body)]), 2, "negative number"),
+            (by_hand([(2, body * 2), (16 + 65537, body * 2)]), 2, "more records than its bytes"),
+            (by_hand([(1 << 40, b"")], schema=b'{"type":"record","name":"R","fields":[{"name":"f0","type":"null"}]}'), 0,
+             "more records than its bytes"),
             (good[:-1] + b"x", 2, "sync marker"),
             (good[:-20], 2, "ends early"),
             (by_hand([(2, body * 2)])[:-24] + b"\xff" * 24, 0, None),

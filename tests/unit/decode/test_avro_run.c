@@ -176,6 +176,59 @@ static void symbols_and_defaults_need_no_scratch(void **state)
     done(&f);
 }
 
+/* Zigzag varint of a count, and the array's end. */
+static size_t put_block(unsigned char *to, uint64_t count)
+{
+    size_t bytes = 0;
+    for (count *= 2; count >= 0x80; count >>= 7) to[bytes++] = (unsigned char)(count | 0x80);
+    to[bytes++] = (unsigned char)count;
+    to[bytes++] = 0;
+    return bytes;
+}
+
+/* Items without bytes cost time and nothing else: a body of five bytes must not ask for millions of them. */
+static void items_without_bytes_have_a_limit_of_their_own(void **state)
+{
+    (void)state;
+    struct fixture f;
+    const struct lp_want wants[] = {{"n[0]", LP_WANT_NUMBER, 1, 0}, {"n[1]", LP_WANT_NUMBER, 1, 1}};
+    unsigned char body[16];
+    const char *const items[] = {"\"null\"", "{\"type\":\"record\",\"name\":\"e\",\"fields\":[]}"};
+    for (int i = 0; i < 2; i++) {
+        char schema[200];
+        snprintf(schema, sizeof schema,
+                 "{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"n\",\"type\":{\"type\":\"array\","
+                 "\"items\":%s}}"
+                 "]}",
+                 items[i]);
+        for (uint32_t count = 0; count <= (i == 0 ? 2 : 0); count++) { /* skipped, wanted, wanted twice */
+            assert_int_equal(compile(&f, schema, NULL, wants, count), LP_OK);
+            assert_int_equal(run(&f, body, put_block(body, LP_AVRO_EMPTY_ITEMS_MAX)), LP_OK);
+            assert_int_equal(run(&f, body, put_block(body, LP_AVRO_EMPTY_ITEMS_MAX + 16)), LP_E_LIMIT);
+            assert_int_equal(f.err.action, LP_SKIP_RECORD);
+            assert_string_equal(f.err.field, "n");
+            done(&f);
+        }
+    }
+}
+
+/* A datum read once for each of two views counts once. */
+static void items_read_again_count_once(void **state)
+{
+    (void)state;
+    struct fixture f;
+    const struct lp_want wants[] = {{"n[0]", LP_WANT_NUMBER, 1, 0}, {"n", LP_WANT_VECTOR, 4, 1}};
+    const char *schema = "{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"n\",\"type\":{\"type\":\"array\","
+                         "\"items\":\"null\"}},{\"name\":\"m\",\"type\":{\"type\":\"array\",\"items\":\"null\"}}]}";
+    unsigned char body[16];
+    assert_int_equal(compile(&f, schema, NULL, wants, 2), LP_OK);
+    size_t head = put_block(body, 4);
+    size_t bytes = head + put_block(body + head, LP_AVRO_EMPTY_ITEMS_MAX);
+    assert_int_equal(run(&f, body, bytes), LP_OK);
+    assert_true(isnan(f.numbers[0]) && isnan(f.numbers[4]));
+    done(&f);
+}
+
 static void absent_body_is_an_empty_one(void **state)
 {
     (void)state;
@@ -349,6 +402,8 @@ int main(void)
         cmocka_unit_test(whole_record_is_written_when_fields_are_absent),
         cmocka_unit_test(text_that_does_not_fit_in_the_scratch_is_a_limit),
         cmocka_unit_test(symbols_and_defaults_need_no_scratch),
+        cmocka_unit_test(items_without_bytes_have_a_limit_of_their_own),
+        cmocka_unit_test(items_read_again_count_once),
         cmocka_unit_test(absent_body_is_an_empty_one),
         cmocka_unit_test(skipped_list_is_followed_to_its_depth_limit),
         cmocka_unit_test(error_says_where_and_what),

@@ -219,6 +219,32 @@ static void errors_name_what_is_wrong(void **state)
     assert_non_null(strstr(err.text, "line 2"));
 }
 
+static size_t put_union(char *text, size_t room, int branches)
+{
+    size_t used = (size_t)snprintf(text, room, "[");
+    for (int i = 0; i < branches; i++)
+        used += (size_t)snprintf(text + used, room - used, "%s{\"type\":\"fixed\",\"name\":\"F%d\",\"size\":1}",
+                                 i > 0 ? "," : "", i);
+    return used + (size_t)snprintf(text + used, room - used, "]");
+}
+
+static void a_union_of_too_many_branches_is_a_limit(void **state)
+{
+    (void)state;
+    enum { ROOM = 1 << 18 };
+    char *text = malloc(ROOM);
+    struct lp_error err;
+    struct lp_avro_schema *schema = NULL;
+    assert_non_null(text);
+    size_t bytes = put_union(text, ROOM, LP_AVRO_BRANCHES_MAX);
+    assert_int_equal(lp_avro_schema_parse(lp_span_of(text, bytes), &schema, &err), LP_OK);
+    lp_avro_schema_free(schema);
+    bytes = put_union(text, ROOM, LP_AVRO_BRANCHES_MAX + 1);
+    assert_int_equal(refusal(text, bytes, &err), LP_E_LIMIT);
+    assert_non_null(strstr(err.text, "4096"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +256,7 @@ int main(void)
         cmocka_unit_test(schema_past_its_size_is_refused),
         cmocka_unit_test(types_are_counted),
         cmocka_unit_test(errors_name_what_is_wrong),
+        cmocka_unit_test(a_union_of_too_many_branches_is_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
