@@ -5,10 +5,21 @@
 #include "core/log.h"
 #include "worker/worker.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
 enum { TICK_MS = 100 };
+
+/*
+ * Fetch buffers of a megabyte come and go many times a second. By default malloc maps and unmaps each, and the kernel
+ * clears its pages every time; kept in the arenas they are reused. What is kept is bounded by the queues' own bounds.
+ */
+static void keep_fetch_buffers(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 32 << 20); /* the largest that glibc takes */
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
 
 static int serve(struct lp_worker *worker)
 {
@@ -42,6 +53,7 @@ static int run(int argc, char **argv)
     struct lp_worker *worker = NULL;
     struct lp_error err;
     lp_signals_install();
+    keep_fetch_buffers();
     if (lp_config_load(operands.count > 0 ? operands.items[0] : NULL, environ, overrides.items, overrides.count,
                        &config, &err) != LP_OK)
         return lp_command_fail(&lp_command_run, &err);

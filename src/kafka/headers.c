@@ -48,13 +48,12 @@ uint32_t lp_headers_count(const struct lp_headers *headers)
     return headers != NULL ? (uint32_t)rd_kafka_header_cnt((const rd_kafka_headers_t *)headers) : 0;
 }
 
-struct lp_span lp_source_header(const struct lp_source_record *record, const char *name)
+struct lp_span lp_headers_last(const struct lp_headers *headers, const char *name)
 {
-    rd_kafka_headers_t *list = NULL;
     const void *value;
     size_t size;
-    if (rd_kafka_message_headers(record->message, &list) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-        rd_kafka_header_get_last(list, name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (rd_kafka_header_get_last((const rd_kafka_headers_t *)headers, name, &value, &size) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
         return lp_span_of(NULL, 0);
     return lp_span_of(value, size);
 }

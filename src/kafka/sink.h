@@ -82,6 +82,8 @@ void lp_headers_free(struct lp_headers *headers);
 bool lp_headers_add(struct lp_headers *headers, const char *name, struct lp_span value);
 /** Remove all of that name; true when there was one. */
 bool lp_headers_remove(struct lp_headers *headers, const char *name);
+/** Value of the last header of that name, data NULL when absent; borrowed. */
+struct lp_span lp_headers_last(const struct lp_headers *headers, const char *name);
 /** Call fn for each. */
 void lp_headers_each(const struct lp_headers *headers,
                      void (*fn)(void *context, const char *name, struct lp_span value), void *context);

@@ -34,7 +34,7 @@ struct lp_source_record {
     int64_t offset;
     int64_t timestamp_ms;      /* -1: none */
     struct lp_span key, value; /* data NULL: null */
-    void *message;             /* for lp_headers_take / lp_source_header */
+    void *message;             /* for lp_headers_take */
 };
 
 enum lp_source_step {
@@ -102,9 +102,6 @@ void lp_source_store(struct lp_source *source, uint32_t slot, int64_t next_offse
 
 /** Fetch a held partition again from the record that was not taken. Done by the next poll; callbacks may call it. */
 void lp_source_resume(struct lp_source *source, uint32_t slot);
-
-/** Value of a header of the record at hand (the last of that name), data NULL when absent. */
-struct lp_span lp_source_header(const struct lp_source_record *record, const char *name);
 
 /**
  * Leave the group after a final commit, bounded by timeout_ms (and by what `revoking` takes); calls revoking/revoked.

@@ -99,15 +99,19 @@ void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record,
 }
 
 /* A null value: a tombstone of a compacted topic. */
-static void take_tombstone(struct lp_lane *lane, const struct lp_source_record *record, lp_ledger_ticket entry)
+static void take_tombstone(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
+                           lp_ledger_ticket entry)
 {
     struct lp_error err;
     lane->stats.tombstones++;
     switch (lane->shared->config->input_tombstone) {
-    case LP_CONFIG_TOMBSTONE_SKIP: (void)lp_ledger_done(lane->ledger, entry); return;
+    case LP_CONFIG_TOMBSTONE_SKIP:
+        lp_headers_free(headers);
+        (void)lp_ledger_done(lane->ledger, entry);
+        return;
     case LP_CONFIG_TOMBSTONE_DEAD_LETTER:
         (void)lp_fail(&err, LP_E_INVALID, LP_SKIP_RECORD, "null value: input.tombstone=dead_letter");
-        lp_lane_reject(lane, record, lp_headers_take(record->message), entry, LP_STAGE_DECODE, &err);
+        lp_lane_reject(lane, record, headers, entry, LP_STAGE_DECODE, &err);
         return;
     default: break;
     }
@@ -117,7 +121,7 @@ static void take_tombstone(struct lp_lane *lane, const struct lp_source_record *
         .partition = lane->shared->keep_partition ? record->partition : LP_SINK_PARTITION_BY_KEY,
         .key = record->key,
         .timestamp_ms = lp_lane_output_time(lane, record->timestamp_ms),
-        .headers = lp_lane_output_headers(lane, lp_headers_take(record->message), record->partition, record->offset),
+        .headers = lp_lane_output_headers(lane, headers, record->partition, record->offset),
         .ticket = entry,
     };
     if (lp_lane_send(lane, &message, &err) == LP_OK) return;
@@ -158,11 +162,10 @@ static int64_t event_time(const struct lp_kit *kit, const struct lp_source_recor
 }
 
 /* The row is in place: keep what publishing needs. Fails only for a record that no empty batch could hold. */
-static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *record, lp_ledger_ticket entry,
-                         uint32_t missing_count, struct lp_error *err)
+static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
+                         lp_ledger_ticket entry, uint32_t missing_count, struct lp_error *err)
 {
     struct lp_kit *kit = lane->kit;
-    bool headers = lane->shared->config->output_headers != LP_CONFIG_HEADERS_NONE || lane->dead_letter != NULL;
     struct lp_batch_record kept = {
         .row_count = 1,
         .ticket = entry,
@@ -173,11 +176,10 @@ static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *re
         .event_time_ms = event_time(kit, record),
         .key = record->key,
         .value = record->value,
+        .headers = headers,
         .missing_count = missing_count,
     };
     LP_TRY(lp_batch_append(&kit->batch, &kept, lane->now_ns, lane->wait_ns, err));
-    /* Headers move only once the record is in: an append that fails leaves them with the message. */
-    if (headers) kit->batch.records[kit->batch.record_count - 1].headers = lp_headers_take(record->message);
     kit->event_time[kit->batch.row_count - 1] = kept.event_time_ms;
     struct lp_lane_partition *partition = &lane->partitions[record->slot];
     if (kept.event_time_ms > partition->event_time_ms) partition->event_time_ms = kept.event_time_ms;
@@ -185,11 +187,11 @@ static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *re
     return LP_OK;
 }
 
-static void score_or_reject(struct lp_lane *lane, const struct lp_source_record *record, lp_ledger_ticket entry,
-                            uint32_t missing_count, enum lp_code rc, enum lp_stage stage, struct lp_error *err)
+/* What the record's headers say of its schema: they name that of a bare body, whatever byte it begins with. */
+static struct lp_span schema_header(const struct lp_lane *lane, const struct lp_headers *headers)
 {
-    if (rc == LP_OK) rc = keep(lane, record, entry, missing_count, err);
-    if (rc != LP_OK) lp_lane_reject(lane, record, lp_headers_take(record->message), entry, stage, err);
+    bool framed = lane->shared->config->input_format != LP_CONFIG_CONFLUENT;
+    return headers == NULL || framed ? (struct lp_span){0} : lp_headers_last(headers, "__value_schema_id");
 }
 
 enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_record *record)
@@ -206,20 +208,23 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
         lane->now_ns = lp_clock_ns();
         lp_lane_flush_batch(lane);
     }
+    struct lp_headers *headers = lp_headers_take(record->message);
     if (record->value.data != NULL) {
-        /* The header names the schema of a bare body, whatever byte that begins with; without one the body is framed.
-         */
-        struct lp_span schema_id = lane->shared->config->input_format == LP_CONFIG_CONFLUENT
-                                       ? lp_source_header(record, "__value_schema_id")
-                                       : (struct lp_span){0};
-        rc = fill_row(lane, record, schema_id, &missing_count, &stage, &err);
-        if (rc != LP_OK && err.action == LP_RETRY) return hold(lane, record);
+        rc = fill_row(lane, record, schema_header(lane, headers), &missing_count, &stage, &err);
+        if (rc != LP_OK && err.action == LP_RETRY) {
+            lp_headers_free(headers); /* they come again with the record */
+            return hold(lane, record);
+        }
     }
     lane->stats.records++;
     lane->stats.record_bytes += record->value.size;
     lp_ledger_ticket entry = lp_ledger_add(lane->ledger, record->slot, record->offset, 1);
-    if (record->value.data == NULL) take_tombstone(lane, record, entry);
-    else score_or_reject(lane, record, entry, missing_count, rc, stage, &err);
+    if (record->value.data == NULL) {
+        take_tombstone(lane, record, headers, entry);
+    } else {
+        if (rc == LP_OK) rc = keep(lane, record, headers, entry, missing_count, &err);
+        if (rc != LP_OK) lp_lane_reject(lane, record, headers, entry, stage, &err);
+    }
     return lane->failed || lp_lane_full(lane) || atomic_load_explicit(&lane->stop, memory_order_relaxed)
                ? LP_SOURCE_STOP
                : LP_SOURCE_NEXT;

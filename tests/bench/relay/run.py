@@ -104,7 +104,8 @@ class Bench:
     def relay(self, source, out, queue_kb=QUEUE_KB):
         argv = [os.path.join(self.options.programs, "bench_relay"), "--brokers", self.broker.bootstrap, "--in", source,
                 "--out", out, "--group", "g-" + out, "--out-bytes", str(self.out_bytes),
-                "--consumer", "queued.max.messages.kbytes=%d" % queue_kb]
+                "--consumer", "queued.max.messages.kbytes=%d" % queue_kb,
+                "--producer", "compression.type=lz4"]
         return Child(argv, os.path.join(self.folder, out + ".log"))
 
     def lepton(self, source, out, queue_kb=QUEUE_KB, **more):
@@ -325,7 +326,7 @@ def main():
     options = parser.parse_args()
     bench = Bench(options)
     bench.broker.create_topic("dead", 1)
-    print("Kafka %s, %d CPUs, settings shared: acks=all, idempotent, linger 5 ms, one report a message"
+    print("Kafka %s, %d CPUs, settings shared: acks=all, idempotent, linger 5 ms, lz4, one report a message"
           % (options.kafka, os.cpu_count()))
     wanted = options.only.split(",")
     if {"throughput", "memory", "drift"} & set(wanted):

@@ -102,15 +102,15 @@ static struct relay {
 static enum lp_source_step relay_record(void *context, const struct lp_source_record *record)
 {
     (void)context;
-    struct lp_span header = lp_source_header(record, "trace");
-    assert_null(lp_source_header(record, "absent").data);
+    struct lp_headers *headers = lp_headers_take(record->message);
+    struct lp_span header = headers != NULL ? lp_headers_last(headers, "trace") : (struct lp_span){0};
+    if (headers != NULL) assert_null(lp_headers_last(headers, "absent").data);
     assert_true(header.size < sizeof relay.last_header);
     if (header.data != NULL) memcpy(relay.last_header, header.data, header.size);
     relay.last_header[header.size] = '\0';
     relay.key_null = record->key.data == NULL;
     relay.value_null = record->value.data == NULL;
     relay.value_empty = record->value.data != NULL && record->value.size == 0;
-    struct lp_headers *headers = lp_headers_take(record->message);
     relay.headers_left = lp_headers_count(headers);
     relay.records++;
     if (relay.to == NULL) {
