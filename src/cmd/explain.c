@@ -80,6 +80,10 @@ static void why_normalized(const struct lp_feature *feature, struct lp_buffer *o
         lp_buffer_text(out, "log1p(x)");
         return;
     }
+    if (feature->scale == 0.0) {
+        lp_buffer_format(out, "0, as the feature was constant: %s 0", scales[feature->normalize]);
+        return;
+    }
     lp_buffer_format(out, "(x - %s ", names[feature->normalize]);
     lp_buffer_double(out, feature->center);
     lp_buffer_format(out, ") / %s ", scales[feature->normalize]);

@@ -110,6 +110,8 @@ class Score(unittest.TestCase):
         self.assertEqual((features["price"]["raw"], features["price"]["cleaned"]), (None, 10))
         self.assertIn("missing: indicator 10", features["price"]["why"])
         self.assertIn("log1p", features["price"]["why"])
+        self.assertIn("the feature was constant: std 0", features["constant"]["why"])
+        self.assertNotIn("/ std 0", features["constant"]["why"])
         self.assertEqual(features["colour"]["raw"], "pink")
         self.assertIn("unknown", features["colour"]["why"])
         self.assertEqual(features["size"]["cleaned"], None)

@@ -136,6 +136,26 @@ static void missing_reject_names_the_feature(void **state)
     assert_int_equal(counts[1].missing, 1);
 }
 
+/* The record's field is there: the error names the value and the rule that made it missing. */
+static void what_became_missing_and_is_rejected_says_why(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct lp_feature *f = add(zscore(0, 1), 1, i);
+        f->missing = LP_MISSING_REJECT;
+        f->outlier = i == 0 ? LP_OUTLIER_MISSING : LP_OUTLIER_KEEP;
+        if (i == 1) f->normalize = LP_NORMALIZE_LOG1P;
+    }
+    assert_int_equal(run((const double[]){250.0, 0.0}, NULL), LP_E_REFUSED);
+    assert_string_equal(err.field, "f0");
+    assert_non_null(strstr(err.text, "250 is outside [-100, 100]"));
+    assert_non_null(strstr(err.text, "missing"));
+    assert_int_equal(run((const double[]){0.0, -1.5}, NULL), LP_E_REFUSED);
+    assert_non_null(strstr(err.text, "-1.5 has no log1p"));
+    assert_int_equal(run((const double[]){NAN, 0.0}, NULL), LP_E_REFUSED);
+    assert_null(strstr(err.text, "outside"));
+}
+
 static void an_outlier_may_become_missing(void **state)
 {
     (void)state;
@@ -355,6 +375,7 @@ int main(void)
         TEST(one_missing_and_one_clipped_value_leave_their_neighbours_alone),
         TEST(bounds_are_inclusive),
         TEST(missing_reject_names_the_feature),
+        TEST(what_became_missing_and_is_rejected_says_why),
         TEST(an_outlier_may_become_missing),
         TEST(infinity_is_an_outlier_even_outside_open_bounds),
         TEST(each_normalization_has_its_formula),
