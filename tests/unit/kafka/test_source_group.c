@@ -84,9 +84,9 @@ static void check_group(const char *assignor, const char *topic, const char *gro
     /* The mock refuses commits while members join, so that what was done since the last one comes twice there. A real
      * broker takes them: then each record was processed exactly once. */
     if (failures == 0) assert_int_equal(atomic_load(&tally.duplicates), 0);
+    if (failures == 0) assert_true(state.commits > 0);
     if (bed.cluster == NULL) assert_int_equal(failures, 0);
     assert_true(state.rebalances >= 3);
-    assert_true(state.commits > 0);
     member_stop(&members[0]);
     member_stop(&members[2]);
     free(members);
