@@ -1,5 +1,7 @@
 #include "cmd/scorebook.h"
 
+#include "cmd/terminal.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,7 +167,10 @@ static void print_error(const struct lp_scorebook *book, const char *stage, cons
     const struct lp_bundle *bundle = book->model->bundle;
     if (book->options.style == LP_SCOREBOOK_CSV) {
         for (uint32_t i = has_labels(bundle) ? 0 : 1; i <= bundle->output_count; i++) lp_buffer_text(out, ",");
-        print_csv_text(out, why->text);
+        char text[LP_ERROR_TEXT_BYTES];
+        memcpy(text, why->text, sizeof text);
+        lp_text_make_safe(text);
+        print_csv_text(out, text);
         lp_buffer_text(out, "\n");
         return;
     }

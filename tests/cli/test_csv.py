@@ -109,6 +109,11 @@ class Csv(unittest.TestCase):
             self.assertEqual(got["error"]["stage"], "decode", text)
             self.assertEqual(got["error"]["field"], "f0", text)
 
+    def test_errors_in_csv_cannot_steer_the_terminal(self):
+        out, _ = score(self.mlp.path, "-", "--csv", data='f0,f1\n"\x1b[31mEVIL\n1,1",2\n')
+        self.assertEqual(len(out), 2)
+        self.assertIn('""?[31mEVIL?1,1"" is not a number', out[1])
+
     def test_malformed_rows_are_one_bad_record_each(self):
         data = 'f0,f1,f2,f3\n1,2,3,4\n1,2,3\n1,2,3,4,5\n"1"x,2,3,4\n1"2,2,3,4\n1,2,3,\n1,2,3,4'
         out, err = score(self.mlp.path, "-", data=data)
