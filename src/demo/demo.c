@@ -132,9 +132,9 @@ static enum lp_code configure(struct demo *demo, struct lp_error *err)
 /* The year takes what the embedded broker's slow first join has left of the time. */
 static enum lp_code start_stream(struct demo *demo, struct lp_error *err)
 {
-    double year_s = (double)demo->options->seconds - (double)(lp_clock_ns() - demo->begin_ns) * 1e-9 - TAIL_S;
+    double year_s = (double)demo->options->seconds - (double)(lp_clock_ns() - demo->begin_ns) * 1e-9 - (double)TAIL_S;
     if (demo->options->seconds == 0) year_s = ENDLESS_YEAR_S;
-    if (year_s < YEAR_MIN_S) year_s = YEAR_MIN_S;
+    if (year_s < (double)YEAR_MIN_S) year_s = (double)YEAR_MIN_S;
     return lp_stream_new(&demo->kafka, FLIGHTS, year_s, demo->options->seconds == 0, &demo->stream, err);
 }
 
