@@ -5,7 +5,7 @@
 #include "core/log.h"
 #include "decode/registry.h"
 
-enum { POLL_MS = 5, RETRY_SCHEMA_NS = 20 * 1000 * 1000 };
+enum { POLL_MS = 5 };
 
 void lp_lane_on_assigned(void *context, uint32_t slot, uint32_t topic_index, int32_t partition)
 {
@@ -75,17 +75,23 @@ void lp_lane_store_offsets(struct lp_lane *lane)
     }
 }
 
+/* Anything but "still under way" is an answer: the record is offered again and gets its fate. */
+static bool still_waits(const struct lp_lane *lane, const struct lp_lane_partition *partition)
+{
+    const struct lp_avro_schema *schema;
+    struct lp_error err;
+    if (partition->held_schema_id == 0) return atomic_load_explicit(&lane->slot->paused, memory_order_relaxed);
+    return lp_registry_get(lane->shared->registry, partition->held_schema_id, &schema, &err) == LP_E_PENDING;
+}
+
 void lp_lane_serve_held(struct lp_lane *lane)
 {
     if (lane->held_count == 0) return;
     for (uint32_t slot = 0; slot < lane->partition_limit; slot++) {
         struct lp_lane_partition *partition = &lane->partitions[slot];
         if (!partition->held || lane->now_ns < partition->retry_ns) continue;
-        const struct lp_avro_schema *schema;
-        struct lp_error err;
-        /* Anything but "still under way" is an answer: the record is offered again and gets its fate. */
-        if (lp_registry_get(lane->shared->registry, partition->held_schema_id, &schema, &err) == LP_E_PENDING) {
-            partition->retry_ns = lane->now_ns + RETRY_SCHEMA_NS;
+        if (still_waits(lane, partition)) {
+            partition->retry_ns = lane->now_ns + LP_LANE_RETRY_NS;
             continue;
         }
         partition->held = false;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RETRY_SCHEMA_NS = 20 * 1000 * 1000, RECORD_QUOTED_BYTES = 256 };
+enum { RECORD_QUOTED_BYTES = 256 };
 
 void lp_lane_fail(struct lp_lane *lane, const struct lp_error *error)
 {
@@ -143,13 +143,14 @@ static enum lp_code fill_row(struct lp_lane *lane, const struct lp_source_record
                           err);
 }
 
-static enum lp_source_step hold(struct lp_lane *lane, const struct lp_source_record *record)
+/* Not taken: the record comes again once the schema is there, or (id 0) the slot is not paused any more. */
+static enum lp_source_step hold(struct lp_lane *lane, const struct lp_source_record *record, uint64_t schema_id)
 {
     struct lp_lane_partition *partition = &lane->partitions[record->slot];
     if (!partition->held) lane->held_count++;
     partition->held = true;
-    partition->held_schema_id = lp_decoder_schema_id(lane->kit->decoder);
-    partition->retry_ns = lane->now_ns + RETRY_SCHEMA_NS;
+    partition->held_schema_id = schema_id;
+    partition->retry_ns = lane->now_ns + LP_LANE_RETRY_NS;
     return LP_SOURCE_HOLD;
 }
 
@@ -202,6 +203,8 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     enum lp_stage stage = LP_STAGE_DECODE;
     uint32_t missing_count = 0;
     enum lp_code rc = LP_OK;
+    /* Paused since the loop looked: a replica that says so on the status topic takes nothing after it. */
+    if (atomic_load_explicit(&lane->slot->paused, memory_order_relaxed)) return hold(lane, record, 0);
     /* A record needs a row, arena for its bytes and a ledger entry; the loop left room for at least one of each. */
     if (batch->row_count == batch->rows_max ||
         lp_arena_left(&batch->arena) < record->key.size + record->value.size + 16) {
@@ -213,7 +216,7 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
         rc = fill_row(lane, record, schema_header(lane, headers), &missing_count, &stage, &err);
         if (rc != LP_OK && err.action == LP_RETRY) {
             lp_headers_free(headers); /* they come again with the record */
-            return hold(lane, record);
+            return hold(lane, record, lp_decoder_schema_id(lane->kit->decoder));
         }
     }
     lane->stats.records++;

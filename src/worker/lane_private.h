@@ -13,13 +13,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { LP_LANE_RETRY_NS = 20 * 1000 * 1000 }; /* how often a held partition is looked at */
+
 /** One owned partition. */
 struct lp_lane_partition {
     bool owned, held;
     uint32_t topic_index;
     int32_t partition;
     int64_t next_offset;     /* stored last, for the lag; -1: none yet */
-    uint64_t held_schema_id; /* what a held partition waits for */
+    uint64_t held_schema_id; /* what a held partition waits for; 0: the end of a pause */
     uint64_t retry_ns;       /* when to look again */
     int64_t event_time_ms;   /* latest seen */
     uint64_t last_record_ns;
