@@ -158,12 +158,6 @@ static struct entry *find(struct lp_ledger *ledger, lp_ledger_ticket ticket)
     return entry->slot != NONE && entry->generation == (uint32_t)(ticket >> 32) ? entry : NULL;
 }
 
-void lp_ledger_need(struct lp_ledger *ledger, lp_ledger_ticket ticket)
-{
-    struct entry *entry = find(ledger, ticket);
-    if (entry != NULL) entry->needed++;
-}
-
 bool lp_ledger_done(struct lp_ledger *ledger, lp_ledger_ticket ticket)
 {
     struct entry *entry = find(ledger, ticket);

@@ -28,9 +28,6 @@ void lp_ledger_close(struct lp_ledger *ledger, uint32_t slot);
 /** A record arrived, with `outputs` to be acknowledged (0: done at once). Returns 0 when full. O(1). */
 lp_ledger_ticket lp_ledger_add(struct lp_ledger *ledger, uint32_t slot, int64_t offset, uint32_t outputs);
 
-/** One more output of the entry is needed. */
-void lp_ledger_need(struct lp_ledger *ledger, lp_ledger_ticket ticket);
-
 /** One output is acknowledged. False: a stale ticket (the partition was revoked meanwhile), ignored. O(1). */
 bool lp_ledger_done(struct lp_ledger *ledger, lp_ledger_ticket ticket);
 

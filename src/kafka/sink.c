@@ -1,6 +1,5 @@
 #include "kafka/sink.h"
 
-#include "core/clock.h"
 #include "kafka/client.h"
 
 #include <stdio.h>
@@ -10,8 +9,6 @@
 enum {
     TOPICS_MAX = 16,
     DESTROY_TIMEOUT_MS = 5000,
-    PURGE_TIMEOUT_MS = 1000,
-    PURGE_PERIOD_MS = 250,
     ERROR_TEXT_BYTES = 512,
     QUEUE_MESSAGES_MAX = 10000000, /* librdkafka's ranges */
     QUEUE_KBYTES_MAX = 2097151
@@ -213,21 +210,6 @@ enum lp_code lp_sink_flush(struct lp_sink *sink, int timeout_ms, struct lp_error
     sink->reported = 0;
     if (rd_kafka_flush(sink->client, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR && sink->queued == 0) return LP_OK;
     return lp_fail(err, LP_E_TIMEOUT, LP_RETRY, "%u messages not acknowledged within %d ms", sink->queued, timeout_ms);
-}
-
-void lp_sink_purge(struct lp_sink *sink)
-{
-    uint64_t deadline_ns = lp_clock_ns() + PURGE_TIMEOUT_MS * UINT64_C(1000000);
-    sink->reported = 0;
-    while (sink->queued > 0 && lp_client_left_ms(deadline_ns) > 0) {
-        /* Without waiting for the broker threads, one of which may hang in a connect. Few orders: each is carried out
-         * late, and takes along what was sent after it. */
-        rd_kafka_purge(sink->client,
-                       RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-        uint64_t again_ns = lp_clock_ns() + PURGE_PERIOD_MS * UINT64_C(1000000);
-        while (sink->queued > 0 && lp_client_left_ms(again_ns) > 0)
-            rd_kafka_poll(sink->client, lp_client_left_ms(again_ns));
-    }
 }
 
 bool lp_sink_fatal(struct lp_sink *sink, struct lp_error *err)

@@ -57,13 +57,6 @@ int lp_sink_poll(struct lp_sink *sink, int timeout_ms);
 /** Wait until all is reported or timeout_ms passed (LP_E_TIMEOUT). */
 LP_MUST_USE enum lp_code lp_sink_flush(struct lp_sink *sink, int timeout_ms, struct lp_error *err);
 
-/**
- * Drop what is queued or in flight, of all partitions, and report it as failed (LP_E_TIMEOUT); at most a second. For
- * the shutdown: what is sent shortly after may be dropped and reported too. A cooperative revoke whose deadline passed
- * should leave its messages alone and forget their tickets, as the other partitions' outputs are in the same queue.
- */
-void lp_sink_purge(struct lp_sink *sink);
-
 /** Has the producer failed for good? (idempotence lost, fenced). Copies the reason. Any thread. */
 bool lp_sink_fatal(struct lp_sink *sink, struct lp_error *err);
 

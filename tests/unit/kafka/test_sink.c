@@ -221,37 +221,6 @@ static void retriable_refusals_are_retried_in_order(void **state)
     lp_sink_free(sink);
 }
 
-static void purge_reports_what_was_queued_and_the_sink_goes_on(void **state)
-{
-    (void)state;
-    if (bed.cluster == NULL) skip();
-    struct lp_sink *sink = make_sink(1000);
-    struct lp_sink_message message = {.topic = topic_of(sink, "one"), .value = lp_span_text("v")};
-    lp_embedded_push_errors(bed.cluster, 0, 20, 6);
-    for (uint64_t i = 1; i <= 100; i++) {
-        message.ticket = i;
-        BED_OK(lp_sink_send(sink, &message, &bed_err));
-    }
-    lp_sink_poll(sink, 300);
-    assert_int_equal(lp_sink_flush(sink, 50, &bed_err), LP_E_TIMEOUT);
-    assert_int_equal(bed_err.action, LP_RETRY);
-    lp_sink_purge(sink);
-    assert_int_equal(lp_sink_queued(sink), 0);
-    assert_int_equal(reports.acknowledged + reports.failed, 100);
-    assert_true(reports.failed > 0);
-    assert_int_equal(reports.err.code, LP_E_TIMEOUT);
-    uint32_t acknowledged = reports.acknowledged;
-    usleep(500000); /* past the purge's own delay */
-    for (uint64_t i = 101; i <= 200; i++) {
-        message.ticket = i;
-        BED_OK(lp_sink_send(sink, &message, &bed_err));
-    }
-    BED_OK(lp_sink_flush(sink, 20000, &bed_err));
-    assert_int_equal(reports.acknowledged - acknowledged, 100);
-    assert_false(lp_sink_fatal(sink, &bed_err));
-    lp_sink_free(sink);
-}
-
 static void keys_go_where_javas_murmur2_sends_them(void **state)
 {
     /* Hashes from Apache Kafka's UtilsTest.testMurmur2; partition = (hash & 0x7fffffff) mod count. */
@@ -351,7 +320,6 @@ int main(void)
         cmocka_unit_test(retriable_refusals_are_retried_in_order),
         cmocka_unit_test(keys_go_where_javas_murmur2_sends_them),
         cmocka_unit_test(headers_are_added_removed_and_walked),
-        cmocka_unit_test(purge_reports_what_was_queued_and_the_sink_goes_on),
         cmocka_unit_test(free_returns_although_destroy_hangs),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
