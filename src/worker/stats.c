@@ -6,7 +6,7 @@ const uint64_t lp_latency_bounds_ns[LP_LATENCY_BOUNDS] = {
     200000000, 500000000, 1000000000, 2000000000, 5000000000, 10000000000,
 };
 
-void lp_latency_add(struct lp_latency *latency, uint64_t duration_ns, uint64_t times)
+static uint32_t find_bucket(uint64_t duration_ns)
 {
     uint32_t low = 0, high = LP_LATENCY_BOUNDS;
     while (low < high) {
@@ -14,7 +14,16 @@ void lp_latency_add(struct lp_latency *latency, uint64_t duration_ns, uint64_t t
         if (lp_latency_bounds_ns[middle] < duration_ns) low = middle + 1;
         else high = middle;
     }
-    latency->counts[low] += times;
+    return low;
+}
+
+void lp_latency_add(struct lp_latency *latency, uint64_t duration_ns, uint64_t times)
+{
+    uint32_t last = latency->last;
+    bool same = (last == 0 || duration_ns > lp_latency_bounds_ns[last - 1]) &&
+                (last == LP_LATENCY_BOUNDS || duration_ns <= lp_latency_bounds_ns[last]);
+    if (!same) latency->last = last = find_bucket(duration_ns);
+    latency->counts[last] += times;
     latency->sum_ns += (double)duration_ns * (double)times;
 }
 

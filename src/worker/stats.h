@@ -18,6 +18,7 @@ extern const uint64_t lp_latency_bounds_ns[LP_LATENCY_BOUNDS];
 struct lp_latency {
     uint64_t counts[LP_LATENCY_BOUNDS + 1];
     double sum_ns; /* events replayed years later would wrap an integer */
+    uint32_t last; /* bucket of the last observation: the next one is mostly like it */
 };
 
 /** Add `times` observations of the same duration. */
