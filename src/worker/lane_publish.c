@@ -178,8 +178,12 @@ static void send_prediction(struct lp_lane *lane, struct lp_batch_record *record
     };
     if (lp_lane_send(lane, &message, &err) != LP_OK) {
         record->headers = headers;
-        if (err.action == LP_SKIP_RECORD) reject_batched(lane, record, LP_STAGE_PUBLISH, &err);
-        else lp_lane_fail(lane, &err);
+        if (err.action == LP_SKIP_RECORD) {
+            reject_batched(lane, record, LP_STAGE_PUBLISH, &err);
+        } else {
+            lp_lane_fail(lane, &err);
+            lp_headers_free(headers);
+        }
         return;
     }
     lane->stats.predictions++;
@@ -214,6 +218,7 @@ void lp_lane_flush_batch(struct lp_lane *lane)
     struct lp_kit *kit = lane->kit;
     struct lp_batch *batch = kit != NULL ? &kit->batch : NULL;
     if (batch == NULL || batch->row_count == 0) return;
+    bool failed_before = lane->failed; /* by a record behind these: they go out and count */
     uint32_t outputs = kit->model->bundle->output_count;
     uint64_t begin_ns = lp_clock_ns();
     lp_infer_run(kit->infer, batch->rows, batch->row_count, NULL, kit->scores);
@@ -222,7 +227,7 @@ void lp_lane_flush_batch(struct lp_lane *lane)
     int64_t scored_time_ms = lp_clock_wall_ms();
     for (uint32_t i = 0; i < batch->record_count; i++) {
         struct lp_batch_record *record = &batch->records[i];
-        if (lane->failed) { /* nothing behind the record that could not be sent */
+        if (lane->failed && !failed_before) { /* nothing behind the record that could not be sent */
             lp_headers_free(record->headers);
             continue;
         }
