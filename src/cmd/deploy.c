@@ -57,7 +57,7 @@ static int close_fleet(struct arguments *args, int code)
     return code;
 }
 
-/* Write generation + 1 and wait for the replicas. */
+/* Write generation + 1 and wait for the replicas. The sources are copies: the fleet's own go as new records come. */
 static int put(const struct lp_command *command, struct arguments *args, const struct lp_model_source *active,
                const struct lp_model_source *previous)
 {
@@ -81,15 +81,24 @@ static int put(const struct lp_command *command, struct arguments *args, const s
 }
 
 /* The last state known good: what replicas accepted; before any answered, what is wanted now. */
-static const struct lp_model_source *known_good(const struct lp_fleet *fleet, const char *sha256)
+static void known_good(const struct lp_fleet *fleet, const char *sha256, struct lp_model_source *ret_source)
 {
     const struct lp_desired *states[] = {fleet->known, fleet->desired};
     for (int i = 0; i < 2; i++) {
         if (states[i] == NULL) continue;
-        if (strcmp(states[i]->active.sha256, sha256) != 0) return &states[i]->active;
-        if (states[i]->has_previous) return &states[i]->previous;
+        bool other = strcmp(states[i]->active.sha256, sha256) != 0;
+        if (other) *ret_source = states[i]->active;
+        else if (states[i]->has_previous) *ret_source = states[i]->previous;
+        if (other || states[i]->has_previous) return;
     }
-    return NULL;
+    /* The first deployment: what replicas serve out of their own configuration. */
+    for (uint32_t i = 0; i < fleet->replica_count && fleet->config->model_uri != NULL; i++) {
+        const struct lp_status_record *replica = &fleet->replicas[i];
+        if (!replica->serving || replica->serving_generation != 0 || strcmp(replica->sha256, sha256) == 0) continue;
+        snprintf(ret_source->uri, sizeof ret_source->uri, "%s", fleet->config->model_uri);
+        memcpy(ret_source->sha256, replica->sha256, sizeof ret_source->sha256);
+        return;
+    }
 }
 
 static enum lp_code describe_bundle(struct arguments *args, struct lp_model_source *ret_source, struct lp_error *err)
@@ -117,7 +126,7 @@ static enum lp_code describe_bundle(struct arguments *args, struct lp_model_sour
 static int deploy(int argc, char **argv)
 {
     struct arguments args = {0};
-    struct lp_model_source active = {0};
+    struct lp_model_source active = {0}, previous = {0};
     struct lp_error err;
     int code = open_fleet(&lp_command_deploy, argc, argv, 2, &args);
     if (code >= 0) return close_fleet(&args, code);
@@ -128,7 +137,8 @@ static int deploy(int argc, char **argv)
                       active.uri);
         return close_fleet(&args, lp_command_fail(&lp_command_deploy, &err));
     }
-    return close_fleet(&args, put(&lp_command_deploy, &args, &active, known_good(&args.fleet, active.sha256)));
+    known_good(&args.fleet, active.sha256, &previous);
+    return close_fleet(&args, put(&lp_command_deploy, &args, &active, &previous));
 }
 
 static int rollback(int argc, char **argv)
@@ -146,7 +156,9 @@ static int rollback(int argc, char **argv)
     /* What is left behind becomes `previous` only if some replica served it: previous is the last state known good. */
     const struct lp_desired *known = args.fleet.known;
     bool good = known != NULL && strcmp(known->active.sha256, desired->active.sha256) == 0;
-    return close_fleet(&args, put(&lp_command_rollback, &args, &desired->previous, good ? &desired->active : NULL));
+    struct lp_model_source active = desired->previous, abandoned = {0};
+    if (good) abandoned = desired->active;
+    return close_fleet(&args, put(&lp_command_rollback, &args, &active, &abandoned));
 }
 
 static void print_replica(const struct lp_fleet *fleet, const struct lp_status_record *replica)

@@ -95,6 +95,12 @@ enum lp_code lp_fleet_open(struct lp_fleet *fleet, const struct lp_config *confi
                            struct lp_error *err)
 {
     *fleet = (struct lp_fleet){.config = config, .slot = slot != NULL ? slot : config->slots.items[0]};
+    bool named = false;
+    for (uint32_t i = 0; i < config->slots.count; i++)
+        named = named || strcmp(config->slots.items[i], fleet->slot) == 0;
+    if (!named)
+        return lp_fail(err, LP_E_INVALID, LP_FATAL,
+                       "--slot %s: not one of slots: no worker of this configuration has it", fleet->slot);
     if (config->control_topic == NULL || config->status_topic == NULL)
         return lp_fail(err, LP_E_INVALID, LP_FATAL,
                        "control.topic and status.topic: both must be set: workers are told and answer through them");
@@ -207,7 +213,13 @@ enum lp_code lp_fleet_wait(struct lp_fleet *fleet, uint64_t generation, int64_t 
         if (live != said)
             fprintf(stderr, "generation %llu: %u of %u live replicas\n", (unsigned long long)generation, live, alive);
         said = live;
-        if (live == alive) return LP_OK;
+        if (live == alive && alive > 0) return LP_OK;
+        if (lp_clock_ns() > deadline_ns && alive == 0)
+            return lp_fail(
+                err, LP_E_TIMEOUT, LP_FATAL,
+                "generation %llu is written, and no live replica was seen in %lld ms: start a worker, or use "
+                "--wait 0",
+                (unsigned long long)generation, (long long)timeout_ms);
         if (lp_clock_ns() > deadline_ns)
             return lp_fail(err, LP_E_TIMEOUT, LP_FATAL, "generation %llu: %u of %u replicas serve it after %lld ms",
                            (unsigned long long)generation, live, alive, (long long)timeout_ms);

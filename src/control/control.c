@@ -86,7 +86,8 @@ static void say(struct lp_control *control, uint64_t generation, enum lp_slot_st
     control->status.generation = generation;
     control->status.state = state;
     snprintf(control->status.reason, sizeof control->status.reason, "%s", reason);
-    remember_event(control, generation, state, control->status.version, reason);
+    bool served = state == LP_SLOT_LIVE || state == LP_SLOT_DEGRADED;
+    remember_event(control, generation, state, served ? control->status.version : "", reason);
     pthread_mutex_unlock(&control->mutex);
     LP_LOG(state == LP_SLOT_REFUSED || state == LP_SLOT_DEGRADED ? LP_LOG_WARN : LP_LOG_INFO, "model",
            lp_kv("slot", control->options.slot), lp_kv("state", lp_slot_state_name(state)),

@@ -215,7 +215,8 @@ static void notice_alarm(struct demo *demo, const struct lp_moment *m)
     static const char *const watched[] = {"temp", "$score"};
     for (int i = 0; i < 2 && !demo->alarmed; i++) {
         const struct lp_drift_latest *latest = lp_drift_latest_find(m->drift, m->drift_count, watched[i]);
-        if (latest == NULL || latest->severity != LP_SEVERITY_ALERT) continue;
+        /* NaN (too few rows) is no alarm. */
+        if (latest == NULL || !(latest->psi >= demo->config->drift_psi_alert)) continue;
         demo->alarmed = true;
         demo->alarm_feature = watched[i];
         demo->alarm_psi = latest->psi;
@@ -242,7 +243,7 @@ static enum lp_code tell_story(struct demo *demo, struct lp_moment *m, struct lp
     m->story = !demo->alarmed    ? "version 1 was trained on January and February; the seasons turn"
                : !demo->deployed ? "DRIFT ALARM: the data has left what version 1 was trained on"
                : !second         ? "version 2 deployed through the control topic ..."
-                                 : "version 2 (trained on January to July) serves: the drift falls";
+                                 : "version 2 (trained on January to July) serves: the drift of the score falls";
     return LP_OK;
 }
 
@@ -266,7 +267,11 @@ static void measure(struct demo *demo, struct lp_moment *m)
 
 static void look(struct demo *demo, struct lp_moment *m)
 {
-    *m = (struct lp_moment){.elapsed_s = elapsed_s(demo), .total_s = (double)demo->options->seconds, .story = ""};
+    *m = (struct lp_moment){.elapsed_s = elapsed_s(demo),
+                            .total_s = (double)demo->options->seconds,
+                            .story = "",
+                            .bootstrap = lp_embedded_bootstrap(demo->broker),
+                            .http = demo->options->http_listen};
     lp_stream_get_state(demo->stream, &m->stream);
     m->stream_count = lp_stream_count(demo->stream);
     lp_worker_totals(demo->worker, &m->stats, &m->lag);
@@ -335,11 +340,11 @@ static enum lp_code summarize(struct demo *demo, const struct lp_moment *m, stru
         printf("drift alarm: %s in the three weeks to %s: PSI %.2f, KS %.2f; %.1f s after the start\n",
                demo->alarm_feature, alarm, demo->alarm_psi, demo->alarm_ks, demo->alarm_s);
     if (demo->live_s > 0)
-        printf(
-            "version 2 deployed on %s: serving %.0f ms later; the lane paused %.2f ms; %llu of %d partitions changed "
-            "version at one point; PSI of the score %.3f -> %.3f\n",
-            deployed, (demo->live_s - demo->deploy_s) * 1e3, lp_latency_quantile_ns(&m->stats.swap, 1) / 1e6,
-            (unsigned long long)audit.version_flips, PARTITIONS, demo->psi_at_deploy, demo->psi_after);
+        printf("version 2 deployed on %s: serving %.0f ms later; the lane paused at most %.0f us; %llu of %d "
+               "partitions changed "
+               "version at one point; PSI of the score %.3f -> %.3f\n",
+               deployed, (demo->live_s - demo->deploy_s) * 1e3, lp_latency_quantile_ns(&m->stats.swap, 1) / 1e3,
+               (unsigned long long)audit.version_flips, PARTITIONS, demo->psi_at_deploy, demo->psi_after);
     if (accounted == stream.acknowledged && audit.duplicates == 0 && audit.out_of_order == 0) return LP_OK;
     return lp_fail(err, LP_E_MISMATCH, LP_FATAL, "demo: not every record was scored once and in order");
 }
@@ -363,12 +368,11 @@ enum lp_code lp_demo_run(const struct lp_demo_options *options, struct lp_error 
     printf("starting an embedded Kafka broker and a worker ...\n");
     enum lp_code rc = set_up(&demo, err);
     if (rc == LP_OK && demo.stream != NULL) {
-        print_hints(&demo);
+        if (!isatty(STDOUT_FILENO)) print_hints(&demo);
         rc = play(&demo, moment, err);
         lp_view_free(demo.view);
         demo.view = NULL;
         if (rc == LP_OK) rc = summarize(&demo, moment, err);
-        if (rc == LP_OK) print_hints(&demo);
     }
     take_down(&demo);
     free(moment);

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FRAME_MAX_BYTES = 64 * 1024, BAR_CELLS = 30, PSI_CELLS = 24, ROWS_SHOWN = 12, EVENTS_SHOWN = 6 };
+enum { FRAME_MAX_BYTES = 64 * 1024, BAR_CELLS = 30, PSI_CELLS = 24, ROWS_SHOWN = 8, EVENTS_SHOWN = 2 };
 
 struct lp_view {
     bool terminal, color;
@@ -98,8 +98,9 @@ static void show_drift(struct lp_view *view, const struct lp_moment *m)
     struct lp_buffer *out = &view->frame;
     lp_buffer_format(out, "  %-12s %7s  %-*s %-6s %s", "feature", "PSI", PSI_CELLS, "", "", "window to");
     line_end(out);
+    /* The score is reported last and shown first. */
     for (uint32_t i = 0; i < m->drift_count && i < ROWS_SHOWN; i++) {
-        const struct lp_drift_latest *latest = &m->drift[i];
+        const struct lp_drift_latest *latest = &m->drift[i == 0 ? m->drift_count - 1 : i - 1];
         char date[32];
         day(latest->window_end_ms, date, sizeof date);
         if (isnan(latest->psi)) {
@@ -132,6 +133,19 @@ static void show_events(struct lp_view *view, const struct lp_moment *m)
     if (m->total_s > 0) lp_buffer_format(out, "  %.0f of %.0f s", m->elapsed_s, m->total_s);
     else lp_buffer_format(out, "  %.0f s, Ctrl-C ends it", m->elapsed_s);
     line_end(out);
+    lp_buffer_format(out, "  kcat -b %s -C -t flights.predictions -o -5 -c 5", m->bootstrap);
+    line_end(out);
+    lp_buffer_format(out, "  kcat -b %s -C -t lepton.drift -o -3 -c 3", m->bootstrap);
+    line_end(out);
+    lp_buffer_format(out, "  curl -s http://%s/metrics | grep lepton_drift", m->http);
+    line_end(out);
+}
+
+static const char *psi_text(const struct lp_drift_latest *latest, char text[16])
+{
+    bool known = latest != NULL && !isnan(latest->psi);
+    if (known) snprintf(text, 16, "%.2f", latest->psi);
+    return known ? text : "-";
 }
 
 static void show_lines(struct lp_view *view, const struct lp_moment *m)
@@ -145,14 +159,13 @@ static void show_lines(struct lp_view *view, const struct lp_moment *m)
     view->next_line_s = m->elapsed_s + 1;
     const struct lp_drift_latest *temp = lp_drift_latest_find(m->drift, m->drift_count, "temp");
     const struct lp_drift_latest *score = lp_drift_latest_find(m->drift, m->drift_count, "$score");
-    char date[32];
+    char date[32], temp_text[16], score_text[16];
     day(m->stream.sched_ms, date, sizeof date);
     printf("%5.1fs  %s  records/s %.0f  lag %lld  p50 %.1f ms  p99 %.1f ms  version %s  predictions %llu  dead letters "
-           "%llu  psi temp %.2f score %.3f  | %s\n",
+           "%llu  psi temp %s score %s  | %s\n",
            m->elapsed_s, date, m->records_per_s, (long long)m->lag, lp_latency_quantile_ns(&m->recent, 0.5) / 1e6,
            lp_latency_quantile_ns(&m->recent, 0.99) / 1e6, m->model.version, (unsigned long long)m->audit.predictions,
-           (unsigned long long)m->audit.dead_letters, temp != NULL ? temp->psi : NAN, score != NULL ? score->psi : NAN,
-           m->story);
+           (unsigned long long)m->audit.dead_letters, psi_text(temp, temp_text), psi_text(score, score_text), m->story);
     fflush(stdout);
 }
 

@@ -28,7 +28,8 @@ struct lp_moment {
     struct lp_control_event events[LP_CONTROL_EVENTS_MAX];
     uint32_t event_count;
     struct lp_audit_state audit;
-    const char *story; /* one line: what happens now */
+    const char *story;            /* one line: what happens now */
+    const char *bootstrap, *http; /* where to look while it runs */
 };
 
 struct lp_view;

@@ -31,9 +31,9 @@ static const char schema[] =
     "\"type\": {\"type\": \"array\", \"items\": {\"type\": \"record\", \"name\": \"Statistic\", \"fields\": "
     "[{\"name\": \"name\", \"type\": \"string\", \"doc\": \"psi, ks, js, missing_rate, clipped_rate, "
     "unknown_rate; readers ignore names they do not know.\"}, {\"name\": \"value\", \"type\": \"double\"}, "
-    "{\"name\": \"threshold\", \"type\": [\"null\", \"double\"], \"default\": null, \"doc\": \"The alarm "
-    "threshold, or null when none is set.\"}, {\"name\": \"severity\", \"type\": {\"type\": \"enum\", "
-    "\"name\": \"Severity\", \"symbols\": [\"ok\", \"warning\", \"alarm\"], \"default\": \"ok\"}}]}}, "
+    "{\"name\": \"threshold\", \"type\": [\"null\", \"double\"], \"default\": null, \"doc\": \"The threshold "
+    "that gave the severity, else the warn one; null when there is none.\"}, {\"name\": \"severity\", \"type\": {\"type\": \"enum\", "
+    "\"name\": \"Severity\", \"symbols\": [\"ok\", \"warn\", \"alert\"], \"default\": \"ok\"}}]}}, "
     "\"default\": []}]}";
 /* clang-format on */
 
@@ -41,7 +41,7 @@ const char *lp_drift_record_schema(void) { return schema; }
 
 /* In the order of the schema's enum. */
 static const char *const severity_names[] = {
-    [LP_SEVERITY_OK] = "ok", [LP_SEVERITY_WARN] = "warning", [LP_SEVERITY_ALERT] = "alarm"};
+    [LP_SEVERITY_OK] = "ok", [LP_SEVERITY_WARN] = "warn", [LP_SEVERITY_ALERT] = "alert"};
 
 static double reference_rows(const struct lp_drift_report *report)
 {

@@ -244,6 +244,8 @@ void lp_lane_flush_batch(struct lp_lane *lane)
         send_prediction(lane, record, scored_time_ms);
     }
     lane->now_ns = lp_clock_ns();
+    uint64_t first_ns = batch->deadline_ns - lane->wait_ns;
+    lp_latency_add(&lane->stats.fill, begin_ns > first_ns ? begin_ns - first_ns : 0, 1);
     lp_latency_add(&lane->stats.score, scored_ns - begin_ns, 1);
     lp_latency_add(&lane->stats.publish, lane->now_ns - scored_ns, 1);
     lane->stats.batches++;

@@ -138,8 +138,13 @@ static void render_model(struct lp_worker *worker, struct lp_buffer *out)
     struct lp_model *model = lp_slot_model(&worker->slot, &generation, &degraded);
     if (model == NULL) return;
     for (int i = 0; i < LP_SHA256_BYTES; i++) snprintf(sha256 + 2 * i, 3, "%02x", model->bundle->sha256[i]);
-    one(out, "lepton_model_generation", "gauge", "Generation of the model that serves.", (double)generation);
-    one(out, "lepton_model_degraded", "gauge", "1 when a predecessor serves in place of the model wanted.", degraded);
+    struct lp_status_record status;
+    struct lp_control_event events[LP_CONTROL_EVENTS_MAX];
+    (void)lp_worker_control(worker, &status, events);
+    one(out, "lepton_model_generation", "gauge", "Generation that is served, by its own model or a predecessor.",
+        (double)generation);
+    one(out, "lepton_model_degraded", "gauge", "1 when a predecessor serves: the model wanted was refused.",
+        degraded || status.state == LP_SLOT_REFUSED);
     struct lp_label labels[] = {{"slot", worker->shared.config->slots.items[0]},
                                 {"name", model->bundle->name},
                                 {"version", model->bundle->version},
@@ -200,6 +205,8 @@ void lp_worker_render_metrics(void *context, struct lp_buffer *out)
     int64_t lag;
     lp_worker_totals(worker, &stats, &lag);
     render_counters(out, &stats);
+    render_latency(out, "lepton_batch_fill_seconds",
+                   "One batch: its first row to its close: decoding, cleaning, waiting.", &stats.fill);
     render_latency(out, "lepton_score_seconds", "One batch: cleaned rows to scores, drift counted.", &stats.score);
     render_latency(out, "lepton_publish_seconds", "One batch: scores to the producer's queue.", &stats.publish);
     render_latency(out, "lepton_swap_seconds", "A lane's pause for a model change.", &stats.swap);

@@ -92,6 +92,11 @@ static void remember(struct lp_reporter *reporter, const struct lp_drift_report 
     pthread_mutex_lock(&reporter->mutex);
     const struct lp_drift_latest *known =
         lp_drift_latest_find(reporter->latest, reporter->latest_count, latest.feature);
+    /* A window of too few rows (the end of a stream) says nothing about drift: the last full one stays. */
+    if (known != NULL && isnan(latest.psi) && !isnan(known->psi)) {
+        pthread_mutex_unlock(&reporter->mutex);
+        return;
+    }
     if (known != NULL) reporter->latest[known - reporter->latest] = latest;
     else if (reporter->latest_count < LATEST_MAX) reporter->latest[reporter->latest_count++] = latest;
     pthread_mutex_unlock(&reporter->mutex);

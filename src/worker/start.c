@@ -47,7 +47,9 @@ static enum lp_code ask_partitions(struct wait *wait, const char *topic, const c
     enum lp_code rc;
     wait->said = false;
     do {
-        rc = lp_admin_partition_count(&wait->worker->shared.kafka, topic, ASK_TIMEOUT_MS, ret_count, err);
+        int64_t left_ms = ((int64_t)wait->deadline_ns - (int64_t)lp_clock_ns()) / 1000000;
+        int timeout_ms = left_ms > ASK_TIMEOUT_MS ? ASK_TIMEOUT_MS : left_ms > 100 ? (int)left_ms : 100;
+        rc = lp_admin_partition_count(&wait->worker->shared.kafka, topic, timeout_ms, ret_count, err);
         if (rc == LP_OK || (rc != LP_E_NOT_FOUND && err->action != LP_RETRY)) return rc;
     } while (again(wait, what, err));
     return lp_error_wrap(err, "start: %s", what);

@@ -69,6 +69,7 @@ void lp_lane_stats_merge(struct lp_lane_stats *into, const struct lp_lane_stats 
     into->swaps += from->swaps;
     into->backpressure_loops += from->backpressure_loops;
     into->late_rows += from->late_rows;
+    lp_latency_merge(&into->fill, &from->fill);
     lp_latency_merge(&into->score, &from->score);
     lp_latency_merge(&into->publish, &from->publish);
     lp_latency_merge(&into->swap, &from->swap);

@@ -34,6 +34,7 @@ struct lp_lane_stats {
     uint64_t errors[LP_STAGE_COUNT];
     uint64_t acknowledged, delivery_errors, stale_reports, revoke_deadlines_missed, swaps, backpressure_loops;
     uint64_t late_rows;                     /* drift: after their window had closed */
+    struct lp_latency fill;                 /* one batch: its first row to its close: decoding, cleaning, waiting */
     struct lp_latency score;                /* one batch: clean rows to scores */
     struct lp_latency publish;              /* one batch: scores to the producer's queue */
     struct lp_latency swap;                 /* taking a staged model over */

@@ -132,6 +132,17 @@ static void log_progress(struct lp_worker *worker)
     worker->logged_records = stats.records;
 }
 
+/* Without a control topic nothing can mend a model that was refused: say so and end, as a wrong configuration does. */
+static enum lp_code check_only_model(struct lp_worker *worker, struct lp_error *err)
+{
+    struct lp_status_record status;
+    struct lp_control_event events[LP_CONTROL_EVENTS_MAX];
+    if (worker->shared.config->control_topic != NULL || !lp_control_replayed(worker->control)) return LP_OK;
+    (void)lp_worker_control(worker, &status, events);
+    if (status.state != LP_SLOT_REFUSED) return LP_OK;
+    return lp_fail_field(err, LP_E_REFUSED, LP_FATAL, "model.uri", "model.uri: %.400s", status.reason);
+}
+
 enum lp_code lp_worker_tick(struct lp_worker *worker, struct lp_error *err)
 {
     lp_reporter_run(worker->reporter, &worker->slot);
@@ -141,6 +152,7 @@ enum lp_code lp_worker_tick(struct lp_worker *worker, struct lp_error *err)
         if (worker->next_count_ns > 0) LP_TRY(lp_worker_check_partitions(worker, err));
         worker->next_count_ns = lp_clock_ns() + (uint64_t)COUNT_INTERVAL_S * 1000000000;
     }
+    LP_TRY(check_only_model(worker, err));
     for (uint32_t i = 0; i < worker->shared.lane_count; i++)
         if (lp_lane_ended(worker->lanes[i])) LP_TRY(lp_lane_join(worker->lanes[i], err));
     return LP_OK;

@@ -16,7 +16,7 @@ program, schemas = sys.argv[1], pathlib.Path(sys.argv[2])
 raw = (schemas / "drift.avsc").read_text().replace('"logicalType": "timestamp-millis"', '"x": 0')
 schema = fastavro.parse_schema(json.loads(raw))
 rng = random.Random(4)
-SEVERITIES = ["ok", "warning", "alarm"]
+SEVERITIES = ["ok", "warn", "alert"]
 
 
 def a_double():

@@ -71,7 +71,7 @@ static void json_has_the_schemas_fields(void **state)
         "{\"slot\":\"s\",\"feature\":\"age\",\"replica\":\"r1\",\"version\":\"v2\","
         "\"model_sha256\":\"0123456789abcdef\",\"window_start\":60000,\"window_end\":120000,\"n_ref\":3,\"n_cur\":70,"
         "\"edges\":[0.5],\"ref_counts\":[1,2],\"counts\":[64,3],\"missing\":3,\"clipped\":1,\"unknown\":2,"
-        "\"statistics\":[{\"name\":\"psi\",\"value\":0.5,\"threshold\":0.25,\"severity\":\"alarm\"}]}";
+        "\"statistics\":[{\"name\":\"psi\",\"value\":0.5,\"threshold\":0.25,\"severity\":\"alert\"}]}";
     struct lp_drift_report report = a_report();
     struct lp_buffer out;
     encode(LP_OUTPUT_JSON, &source, &report, &out);
