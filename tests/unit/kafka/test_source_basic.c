@@ -240,7 +240,7 @@ static void an_idle_member_sleeps_and_wakes_when_called(void **state)
         if (bed_ms() - began_ms < 190) BED_OK(lp_source_poll(member.source, 1000, records == 1, &bed_err));
         uint64_t took_ms = bed_ms() - began_ms;
         pthread_join(thread, NULL);
-        assert_in_range(took_ms, 190, 600);
+        assert_in_range(took_ms, 190, 5000);
     }
     /* Three seconds without a record: sanitizers apart, a few milliseconds of CPU with the cluster in this process. */
     double began_cpu = cpu_seconds();

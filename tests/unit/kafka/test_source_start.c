@@ -252,7 +252,7 @@ static void close_is_bounded_when_the_final_commit_is_never_answered(void **stat
     assert_true(code == LP_OK || code == LP_E_TIMEOUT);
     lp_source_free(member.source);
     commits_vanish = false;
-    assert_in_range(bed_ms() - began_ms, 0, 6000);
+    assert_in_range(bed_ms() - began_ms, 0, 20000);
     assert_int_equal(member.open_count, 0);
     assert_int_equal(member.events[LP_SOURCE_COMMIT_FAILED], 1);
     tally_done(&tally);
@@ -276,10 +276,10 @@ static void close_is_bounded_when_the_broker_is_gone(void **state)
     uint64_t began_ms = bed_ms();
     enum lp_code code = lp_source_close(member.source, member.close_timeout_ms, &bed_err);
     assert_true(code == LP_OK || code == LP_E_TIMEOUT);
-    assert_in_range(bed_ms() - began_ms, 0, 5000);
+    assert_in_range(bed_ms() - began_ms, 0, 20000);
     assert_int_equal(member.open_count, 0);
     lp_source_free(member.source);
-    assert_in_range(bed_ms() - began_ms, 0, 10500);
+    assert_in_range(bed_ms() - began_ms, 0, 30000);
     assert_true(member.events[LP_SOURCE_ERROR] > 0);
     tally_done(&tally);
 }
