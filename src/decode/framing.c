@@ -10,6 +10,7 @@ static struct lp_span from(struct lp_span span, size_t offset)
 static uint64_t big_endian(const unsigned char *p, uint32_t bytes)
 {
     uint64_t value = 0;
+    if (bytes == 4) return (uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | (uint64_t)p[2] << 8 | p[3];
     for (uint32_t i = 0; i < bytes; i++) value = value << 8 | p[i];
     return value;
 }
