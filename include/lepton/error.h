@@ -26,6 +26,7 @@ enum lp_action {
     LP_SKIP_RECORD, /* this record is bad, its neighbours are not */
     LP_RETRY,       /* the same call may succeed later */
     LP_FATAL,       /* retrying cannot help */
+    LP_PAUSE,       /* as LP_RETRY, but somebody must act first: wait and raise an alarm */
 };
 
 enum { LP_ERROR_TEXT_BYTES = 512, LP_ERROR_FIELD_BYTES = 128 };

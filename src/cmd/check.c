@@ -4,6 +4,7 @@
 #include "cmd/bundles.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "core/actions.h"
 #include "decode/decoder.h"
 
 #include <stdio.h>
@@ -16,7 +17,7 @@ const struct lp_command lp_command_check = {
     .help = "verify a configuration, a bundle, or a bundle against a schema, without a broker",
     .usage = "usage: lepton check [worker.properties] [--print-config] [--set KEY=VALUE] [--json]\n"
              "       lepton check BUNDLE [--schema SCHEMA.avsc] [--json]\n"
-             "       lepton check --print-reference\n"
+             "       lepton check --print-reference | --print-actions\n"
              "\n"
              "A configuration: its keys, the files it names, its model, and the model's features against the schema. A "
              "bundle:\n"
@@ -26,6 +27,7 @@ const struct lp_command lp_command_check = {
              "\n"
              "  --print-config     the effective values and where each came from, secrets masked; nothing else\n"
              "  --print-reference  every key, as Markdown\n"
+             "  --print-actions    every error and what the worker does about it, as Markdown\n"
              "  --schema FILE      an Avro schema\n"
              "  --set KEY=VALUE    override a key\n"
              "  --json             {\"ok\":...,\"findings\":[{\"result\":...,\"subject\":...,\"text\":...}]}\n"
@@ -35,7 +37,7 @@ const struct lp_command lp_command_check = {
 };
 
 struct check {
-    bool print_config, print_reference, json;
+    bool print_config, print_reference, print_actions, json;
     const char *schema;
     struct lp_overrides overrides;
 };
@@ -82,6 +84,7 @@ static int run(int argc, char **argv)
     const struct lp_option options[] = {
         {.name = "print-config", .type = LP_OPTION_FLAG, .value = &check.print_config},
         {.name = "print-reference", .type = LP_OPTION_FLAG, .value = &check.print_reference},
+        {.name = "print-actions", .type = LP_OPTION_FLAG, .value = &check.print_actions},
         {.name = "json", .type = LP_OPTION_FLAG, .value = &check.json},
         {.name = "schema", .type = LP_OPTION_TEXT, .value = &check.schema},
         {.name = "set", .type = LP_OPTION_SET, .value = &check.overrides}};
@@ -89,8 +92,9 @@ static int run(int argc, char **argv)
     int code =
         lp_options_parse(&lp_command_check, argc, argv, options, sizeof options / sizeof *options, 0, 1, &operands);
     if (code >= 0) return code;
-    if (check.print_reference) {
-        lp_config_print_reference(stdout);
+    if (check.print_reference || check.print_actions) {
+        if (check.print_reference) lp_config_print_reference(stdout);
+        else lp_actions_print(stdout);
         return lp_command_finish(&lp_command_check, LP_EXIT_OK);
     }
     /* Without a file the environment and --set may still make a configuration, as for `run`. */

@@ -79,10 +79,11 @@ static enum lp_registry_verdict judge_status(struct lp_registry *registry, struc
         return say(registry, call, stays, LP_E_REFUSED, action, what,
                    "check registry.user and registry.password, or registry.token, and their rights");
     if (status == 409)
-        return say(registry, call, stays, LP_E_MISMATCH, action, what,
+        return say(registry, call, stays, is_fetch ? LP_E_IO : LP_E_MISMATCH, action, what,
                    "the schema is incompatible with the subject's: change the subject or its compatibility");
     if (status == 422)
-        return say(registry, call, stays, LP_E_INVALID, action, what, "the registry refuses the schema as it is");
+        return say(registry, call, stays, is_fetch ? LP_E_IO : LP_E_INVALID, action, what,
+                   "the registry refuses the schema as it is");
     if (status == 429 || status >= 500)
         return say(registry, call, LP_REGISTRY_AGAIN, LP_E_IO, LP_RETRY, what, "check the registry's health");
     if (status >= 300 && status < 400)
@@ -177,10 +178,10 @@ static enum lp_registry_verdict take_schema(struct lp_registry *registry, struct
     const json_t *id = json_object_get(root, "id");
     bool needs_id = is_first && call->kind == LP_REGISTRY_LATEST;
     if (needs_id && (!json_is_integer(id) || json_integer_value(id) < 0))
-        return say(registry, call, LP_REGISTRY_AGAIN, LP_E_INVALID, LP_RETRY, "an answer without an id",
+        return say(registry, call, LP_REGISTRY_AGAIN, LP_E_IO, LP_RETRY, "an answer without an id",
                    "is it a schema registry?");
     if (!keep_text(root, "schema", to))
-        return say(registry, call, LP_REGISTRY_AGAIN, LP_E_INVALID, LP_RETRY, "an answer without a schema",
+        return say(registry, call, LP_REGISTRY_AGAIN, LP_E_IO, LP_RETRY, "an answer without a schema",
                    "is it a schema registry?");
     if (needs_id) call->id = (uint64_t)json_integer_value(id);
     if (!is_first) call->references_fetched++;
@@ -202,13 +203,13 @@ enum lp_registry_verdict lp_registry_judge(struct lp_registry *registry, struct 
     enum lp_registry_verdict verdict;
     const json_t *id = json_object_get(root, "id");
     if (!json_is_object(root)) {
-        verdict = say(registry, call, LP_REGISTRY_AGAIN, LP_E_INVALID, LP_RETRY, "an answer that is not JSON",
+        verdict = say(registry, call, LP_REGISTRY_AGAIN, LP_E_IO, LP_RETRY, "an answer that is not JSON",
                       "is it a schema registry?");
     } else if (call->kind == LP_REGISTRY_FETCH || call->kind == LP_REGISTRY_LATEST) {
         verdict = take_schema(registry, call, root);
         if (verdict == LP_REGISTRY_AGAIN) lp_registry_call_restart(call);
     } else if (!json_is_integer(id) || json_integer_value(id) < 0) {
-        verdict = say(registry, call, LP_REGISTRY_AGAIN, LP_E_INVALID, LP_RETRY, "an answer without an id",
+        verdict = say(registry, call, LP_REGISTRY_AGAIN, LP_E_IO, LP_RETRY, "an answer without an id",
                       "is it a schema registry?");
     } else {
         call->id = (uint64_t)json_integer_value(id);

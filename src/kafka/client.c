@@ -121,71 +121,15 @@ bool lp_client_destroy(rd_kafka_t *client, int flags, int timeout_ms)
 
 /* --- errors --- */
 
-static const struct {
-    rd_kafka_resp_err_t error;
-    enum lp_code code;
-    enum lp_action action;
-    const char *cure;
-} meanings[] = {
-    {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, LP_E_LIMIT, LP_SKIP_RECORD,
-     "raise message.max.bytes here and max.message.bytes of the topic"},
-    {RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, LP_E_LIMIT, LP_SKIP_RECORD, "raise the segment size of the topic"},
-    {RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, LP_E_INVALID, LP_SKIP_RECORD, "the topic refuses the record's timestamp"},
-    {RD_KAFKA_RESP_ERR_INVALID_RECORD, LP_E_INVALID, LP_SKIP_RECORD, "the broker refuses the record"},
-    {RD_KAFKA_RESP_ERR__QUEUE_FULL, LP_E_LIMIT, LP_RETRY, "poll and try again"},
-    {RD_KAFKA_RESP_ERR__PURGE_QUEUE, LP_E_TIMEOUT, LP_RETRY, "dropped before it was sent"},
-    {RD_KAFKA_RESP_ERR__PURGE_INFLIGHT, LP_E_TIMEOUT, LP_RETRY, "dropped in flight: it may have been written"},
-    {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, LP_E_TIMEOUT, LP_RETRY, "it may have been written"},
-    {RD_KAFKA_RESP_ERR__TIMED_OUT, LP_E_TIMEOUT, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, LP_E_TIMEOUT, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, LP_E_TIMEOUT, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR__TRANSPORT, LP_E_IO, LP_RETRY, "is a broker reachable?"},
-    {RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, LP_E_IO, LP_RETRY, "check kafka.bootstrap.servers and the network"},
-    {RD_KAFKA_RESP_ERR__RESOLVE, LP_E_IO, LP_RETRY, "check the host names in kafka.bootstrap.servers"},
-    {RD_KAFKA_RESP_ERR__WAIT_COORD, LP_E_IO, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, LP_E_IO, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, LP_E_IO, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR_NOT_COORDINATOR, LP_E_IO, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, LP_E_IO, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, LP_E_IO, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, LP_E_IO, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, LP_E_IO, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, LP_E_IO, LP_RETRY, NULL},
-    {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, LP_E_NOT_FOUND, LP_FATAL, "create the topic"},
-    {RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, LP_E_NOT_FOUND, LP_FATAL, "create the topic"},
-    {RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, LP_E_NOT_FOUND, LP_FATAL, "the topic has fewer partitions"},
-    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, LP_E_REFUSED, LP_FATAL, "grant the right on the topic"},
-    {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, LP_E_REFUSED, LP_FATAL, "grant Read on the group"},
-    {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, LP_E_REFUSED, LP_FATAL, "grant IdempotentWrite on the cluster"},
-    {RD_KAFKA_RESP_ERR__AUTHENTICATION, LP_E_REFUSED, LP_FATAL, "check the credentials"},
-    {RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, LP_E_REFUSED, LP_FATAL, "check the credentials"},
-    {RD_KAFKA_RESP_ERR__SSL, LP_E_REFUSED, LP_FATAL, "check the certificates"},
-    {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, LP_E_INVALID, LP_FATAL, "the topic's name is not valid"},
-    {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, LP_E_REFUSED, LP_FATAL, NULL},
-};
-
-static int meaning_of(rd_kafka_resp_err_t error)
+enum lp_code lp_client_fail_on(struct lp_error *err, rd_kafka_resp_err_t error, enum lp_side side, const char *what)
 {
-    for (int i = 0; i < (int)(sizeof meanings / sizeof meanings[0]); i++)
-        if (meanings[i].error == error) return i;
-    return -1;
-}
-
-void lp_client_classify(rd_kafka_resp_err_t error, enum lp_code *ret_code, enum lp_action *ret_action)
-{
-    int i = meaning_of(error);
-    *ret_code = i >= 0 ? meanings[i].code : LP_E_IO;
-    *ret_action = i >= 0 ? meanings[i].action : LP_FATAL;
+    const struct lp_kafka_action *row = lp_action_of_kafka(error);
+    return lp_fail_field(err, row->code, row->actions[side],
+                         error == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ? "timestamp" : NULL, "%s: %s%s%s", what,
+                         rd_kafka_err2str(error), row->cure != NULL ? ": " : "", row->cure != NULL ? row->cure : "");
 }
 
 enum lp_code lp_client_fail(struct lp_error *err, rd_kafka_resp_err_t error, const char *what)
 {
-    int i = meaning_of(error);
-    enum lp_code code;
-    enum lp_action action;
-    lp_client_classify(error, &code, &action);
-    const char *cure = i >= 0 ? meanings[i].cure : NULL;
-    return lp_fail_field(err, code, action, error == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ? "timestamp" : NULL,
-                         "%s: %s%s%s", what, rd_kafka_err2str(error), cure != NULL ? ": " : "",
-                         cure != NULL ? cure : "");
+    return lp_client_fail_on(err, error, LP_SIDE_CONSUME, what);
 }

@@ -2,6 +2,7 @@
 #ifndef LP_KAFKA_CLIENT_H
 #define LP_KAFKA_CLIENT_H
 
+#include "core/actions.h"
 #include "core/error.h"
 #include "kafka/conf.h"
 
@@ -36,10 +37,10 @@ LP_MUST_USE enum lp_code lp_client_new(rd_kafka_type_t type, rd_kafka_conf_t *co
  */
 bool lp_client_destroy(rd_kafka_t *client, int flags, int timeout_ms);
 
-/** What a librdkafka error means to us. */
-void lp_client_classify(rd_kafka_resp_err_t error, enum lp_code *ret_code, enum lp_action *ret_action);
-
-/** Fill `err` from a librdkafka error: "what: text of the error[: what to do]". */
+/** Fill `err` from a librdkafka error by the table of core/actions.inc: "what: text of the error[: what to do]". */
+enum lp_code lp_client_fail_on(struct lp_error *err, rd_kafka_resp_err_t error, enum lp_side side, const char *what)
+    __attribute__((cold, noinline));
+/** The same on the consumer's side, which questions to the cluster are on, too. */
 enum lp_code lp_client_fail(struct lp_error *err, rd_kafka_resp_err_t error, const char *what)
     __attribute__((cold, noinline));
 

@@ -36,7 +36,7 @@ static void report_failure(struct lp_sink *sink, const rd_kafka_message_t *messa
     struct lp_error err;
     char what[ERROR_TEXT_BYTES];
     snprintf(what, sizeof what, "topic %s, partition %d", rd_kafka_topic_name(message->rkt), (int)message->partition);
-    lp_client_fail(&err, message->err, what);
+    lp_client_fail_on(&err, message->err, LP_SIDE_PRODUCE, what);
     sink->report(sink->context, (uint64_t)(uintptr_t)message->_private, &err);
 }
 
@@ -161,7 +161,7 @@ static enum lp_code send_failed(rd_kafka_error_t *error, const struct lp_sink_me
     bool fatal = rd_kafka_error_is_fatal(error) != 0;
     char what[ERROR_TEXT_BYTES];
     snprintf(what, sizeof what, "topic %s", message->topic->name);
-    lp_client_fail(err, code, what);
+    lp_client_fail_on(err, code, LP_SIDE_PRODUCE, what);
     if (fatal) err->action = LP_FATAL;
     rd_kafka_error_destroy(error);
     return err->code;

@@ -42,6 +42,17 @@ rd_kafka_topic_partition_list_t *source_list_one(const struct lp_source *source,
     return list;
 }
 
+void source_failed(struct lp_source *source, rd_kafka_resp_err_t error, const char *what, const char *reason)
+{
+    struct lp_error err;
+    lp_client_fail_on(&err, error, LP_SIDE_CONSUME, what);
+    source->state.errors++;
+    if (err.action == LP_PAUSE) source->state.alarms++;
+    /* While it leaves, nothing is taken from it any more. */
+    if (err.action == LP_FATAL && !source->closing) source_set_fatal(source, &err);
+    source_event(source, err.action == LP_PAUSE ? LP_SOURCE_ALARM : LP_SOURCE_ERROR, "%s (%s)", err.text, reason);
+}
+
 /* An event came while the lane may sleep on its record queue. Runs under the event queue's lock, on librdkafka's
  * threads: it only sets a flag and signals. */
 static void on_event(rd_kafka_t *client, void *opaque)
@@ -61,8 +72,7 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
         source_set_fatal(source, &err);
         return;
     }
-    source->state.errors++;
-    source_event(source, LP_SOURCE_ERROR, "%s: %s", rd_kafka_err2str((rd_kafka_resp_err_t)code), reason);
+    source_failed(source, (rd_kafka_resp_err_t)code, "consumer", reason);
 }
 
 static enum lp_code check_options(const struct lp_source_options *options, struct lp_error *err)

@@ -48,7 +48,8 @@ enum lp_source_event {
     LP_SOURCE_REWOUND, /* the log ends before our offset (topic made anew, unclean election): from its beginning */
     LP_SOURCE_LOST,    /* the group gave our partitions to others: what was in flight comes twice */
     LP_SOURCE_COMMIT_FAILED, /* offsets stay stored and go with the next commit */
-    LP_SOURCE_ERROR,         /* the client goes on trying: brokers away, topic missing, not authorized */
+    LP_SOURCE_ERROR,         /* the client goes on trying: brokers away, rebalances, time-outs */
+    LP_SOURCE_ALARM,         /* it goes on trying, but somebody must act: not authorized, topic missing */
 };
 
 /* Lane thread, from inside lp_source_poll and lp_source_close, which they must not call. */
@@ -75,6 +76,7 @@ struct lp_source_state {
     uint64_t rebalances, lost_assignments, offset_resets, offset_gap_records;
     uint64_t stale_records; /* dropped because they had been handed over, or come again */
     uint64_t commits, commit_failures, errors;
+    uint64_t alarms;       /* of those, the ones that somebody must act on */
     uint64_t last_poll_ns; /* monotonic */
     bool fatal;            /* the client cannot go on: err of lp_source_poll says why */
 };

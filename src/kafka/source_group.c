@@ -2,6 +2,7 @@
 #include "kafka/source_private.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -216,9 +217,14 @@ static void count_commit(struct lp_source *source, rd_kafka_resp_err_t code)
         source->state.commits++;
         return;
     }
+    struct lp_error err;
+    char what[LP_ERROR_TEXT_BYTES / 2];
+    snprintf(what, sizeof what, "group %s: commit", source->options.group_id);
+    lp_client_fail_on(&err, code, LP_SIDE_COMMIT, what);
     source->state.commit_failures++;
-    source_event(source, LP_SOURCE_COMMIT_FAILED, "group %s: commit: %s", source->options.group_id,
-                 rd_kafka_err2str(code));
+    if (err.action == LP_PAUSE) source->state.alarms++;
+    if (err.action == LP_FATAL && !source->closing) source_set_fatal(source, &err);
+    source_event(source, err.action == LP_PAUSE ? LP_SOURCE_ALARM : LP_SOURCE_COMMIT_FAILED, "%s", err.text);
 }
 
 void source_on_commit(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)

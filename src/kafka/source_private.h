@@ -91,6 +91,8 @@ void source_drop_slots(struct lp_source *source);
 
 void source_event(struct lp_source *source, enum lp_source_event event, const char *format, ...)
     __attribute__((cold, noinline, format(printf, 3, 4)));
+/** An error of the client: by the table it goes on, goes on with an alarm, or cannot; counted and said. */
+void source_failed(struct lp_source *source, rd_kafka_resp_err_t error, const char *what, const char *reason);
 /** The client cannot go on; the first reason stays. */
 void source_set_fatal(struct lp_source *source, const struct lp_error *err);
 /** A list of one partition; NULL: no memory. */

@@ -1,6 +1,7 @@
 #include "kafka/source_private.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,10 +172,12 @@ static void hand_over(struct lp_source *source, uint32_t slot_index, rd_kafka_me
 
 static void on_failed(struct lp_source *source, const rd_kafka_message_t *message)
 {
-    source->state.errors++;
-    const char *topic = message->rkt != NULL ? rd_kafka_topic_name(message->rkt) : NULL;
-    source_event(source, LP_SOURCE_ERROR, "%s%s: %s", topic != NULL ? "topic " : "consumer", topic != NULL ? topic : "",
-                 rd_kafka_message_errstr(message));
+    char what[LP_ERROR_TEXT_BYTES / 2];
+    if (message->rkt == NULL) snprintf(what, sizeof what, "consumer");
+    else
+        snprintf(what, sizeof what, "topic %s, partition %" PRId32, rd_kafka_topic_name(message->rkt),
+                 message->partition);
+    source_failed(source, message->err, what, rd_kafka_message_errstr(message));
 }
 
 /* The topic's struct travels as the handle's opaque. */

@@ -1,6 +1,7 @@
 /* A record comes in: ledger entry, decode, clean, a row of the open batch; or a dead letter. */
 #include "worker/lane_private.h"
 
+#include "core/actions.h"
 #include "core/clock.h"
 #include "core/log.h"
 
@@ -55,6 +56,14 @@ void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record,
     const struct lp_config *config = lane->shared->config;
     const char *topic = config->input_topics.items[record->topic_index];
     lane->stats.errors[stage]++;
+    if (error->action == LP_FATAL) { /* nobody's bytes are to blame: nothing is stepped over */
+        struct lp_error failure = *error;
+        (void)lp_error_wrap(&failure, "%s [%d] offset %lld: %s", topic, record->partition, (long long)record->offset,
+                            lp_stage_name(stage));
+        lp_lane_fail(lane, &failure);
+        lp_headers_free(headers);
+        return;
+    }
     if (lane->shared->config->log_records && record->value.data != NULL) log_record(lane, topic, record, stage, error);
     if (lane->dead_letter == NULL) {
         struct lp_error failure = *error;
@@ -214,6 +223,7 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     struct lp_headers *headers = lp_headers_take(record->message);
     if (record->value.data != NULL) {
         rc = fill_row(lane, record, schema_header(lane, headers), &missing_count, &stage, &err);
+        if (rc != LP_OK) err.action = lp_action_of_stage(lp_stage_name(stage), rc);
         if (rc != LP_OK && err.action == LP_RETRY) {
             lp_headers_free(headers); /* they come again with the record */
             return hold(lane, record, lp_decoder_schema_id(lane->kit->decoder));

@@ -1,6 +1,7 @@
 /* The open batch goes out: infer, drift, one prediction a record, in order. */
 #include "worker/lane_private.h"
 
+#include "core/actions.h"
 #include "core/clock.h"
 
 #include <stdio.h>
@@ -162,6 +163,7 @@ static void send_prediction(struct lp_lane *lane, struct lp_batch_record *record
     struct lp_error err;
     encode(lane, record, scored_time_ms);
     if (lp_buffer_check(&lane->out, "prediction", &err) != LP_OK) {
+        err.action = lp_action_of_stage("publish", err.code);
         reject_batched(lane, record, LP_STAGE_PUBLISH, &err);
         return;
     }

@@ -120,7 +120,7 @@ static void a_message_over_the_limit_is_a_bad_record_and_no_other_suffers(void *
     lp_sink_free(sink);
 }
 
-static void an_unknown_partition_is_fatal(void **state)
+static void an_unknown_partition_is_one_to_wait_for(void **state)
 {
     (void)state;
     struct lp_sink *sink = make_sink(100);
@@ -129,11 +129,11 @@ static void an_unknown_partition_is_fatal(void **state)
     BED_OK(lp_sink_flush(sink, 10000, &bed_err));
     message.partition = 99;
     assert_int_equal(lp_sink_send(sink, &message, &bed_err), LP_E_NOT_FOUND);
-    assert_int_equal(bed_err.action, LP_FATAL);
+    assert_int_equal(bed_err.action, LP_PAUSE);
     lp_sink_free(sink);
 }
 
-static void an_unknown_topic_is_reported_as_fatal(void **state)
+static void an_unknown_topic_is_reported_as_one_to_wait_for(void **state)
 {
     (void)state;
     if (bed.cluster != NULL) skip(); /* the mock creates what is asked for */
@@ -147,7 +147,7 @@ static void an_unknown_topic_is_reported_as_fatal(void **state)
     BED_OK(lp_sink_flush(sink, 20000, &bed_err));
     assert_int_equal(reports.failed, 1);
     assert_int_equal(reports.err.code, LP_E_NOT_FOUND);
-    assert_int_equal(reports.err.action, LP_FATAL);
+    assert_int_equal(reports.err.action, LP_PAUSE);
     lp_sink_free(sink);
 }
 
@@ -162,7 +162,7 @@ static void refusals_of_the_broker_are_reported_with_what_to_do(void **state)
     } cases[] = {
         {10, 1, LP_E_LIMIT, LP_SKIP_RECORD, ""},            /* MESSAGE_TOO_LARGE */
         {32, 2, LP_E_INVALID, LP_SKIP_RECORD, "timestamp"}, /* INVALID_TIMESTAMP, also of now */
-        {29, 1, LP_E_REFUSED, LP_FATAL, ""},                /* TOPIC_AUTHORIZATION_FAILED */
+        {29, 1, LP_E_REFUSED, LP_PAUSE, ""},                /* TOPIC_AUTHORIZATION_FAILED */
     };
     (void)state;
     if (bed.cluster == NULL) skip();
@@ -313,8 +313,8 @@ int main(void)
         cmocka_unit_test(every_ticket_is_reported_once_in_the_order_of_a_partition),
         cmocka_unit_test(a_full_queue_asks_for_a_retry_and_takes_the_message_later),
         cmocka_unit_test(a_message_over_the_limit_is_a_bad_record_and_no_other_suffers),
-        cmocka_unit_test(an_unknown_partition_is_fatal),
-        cmocka_unit_test(an_unknown_topic_is_reported_as_fatal),
+        cmocka_unit_test(an_unknown_partition_is_one_to_wait_for),
+        cmocka_unit_test(an_unknown_topic_is_reported_as_one_to_wait_for),
         cmocka_unit_test(refusals_of_the_broker_are_reported_with_what_to_do),
         cmocka_unit_test(a_refused_timestamp_becomes_now),
         cmocka_unit_test(retriable_refusals_are_retried_in_order),
