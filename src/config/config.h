@@ -70,6 +70,7 @@ struct lp_config {
     int64_t inflight_max_records; /* per lane */
     int64_t fetch_queue_bytes;    /* per lane; 0: from memory.limit_bytes */
     int delivery;
+    int64_t transaction_commit_ms;
     int64_t commit_interval_ms, revoke_timeout_ms, shutdown_timeout_ms, startup_timeout_ms;
     /* drift */
     bool drift_enabled;

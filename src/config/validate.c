@@ -48,8 +48,6 @@ static enum lp_code check_output(const struct lp_config *config, struct lp_error
                       "confluent needs registry.url or output.schema.id: set one, or output.framing=none, or "
                       "output.format=json",
                       err);
-    if (config->delivery == LP_CONFIG_EXACTLY_ONCE)
-        return not_in_this_release(config, "delivery", "exactly_once is not in this release: use at_least_once", err);
     if (config->inflight_max_records < config->batch_max_rows)
         return refuse(config, "inflight.max_records", "must be at least batch.max_rows", err);
     return LP_OK;

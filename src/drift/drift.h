@@ -134,6 +134,25 @@ void lp_drift_free(struct lp_drift *drift);
 void lp_drift_merge(struct lp_drift *drift, uint32_t lane_index, struct lp_drift_lane *lane, int64_t watermark_ms,
                     bool flush);
 
+/*
+ * Rows that count only when something else has happened (exactly_once: their transaction is committed) wait in an
+ * lp_drift of the lane's own, made with lane_count 1 and never reported. Lane thread.
+ */
+
+/**
+ * Move the lane's windows into `waiting`, which keeps the watermark with them; the lane is tied to `next` from then on
+ * and judges rows by that watermark. Once with both empty at the lane's start.
+ */
+void lp_drift_set_aside(struct lp_drift_lane *lane, struct lp_drift *waiting, int64_t watermark_ms,
+                        struct lp_drift *next);
+/** Merge what waits into `drift`, as lp_drift_merge of that lane would have. */
+void lp_drift_settle(struct lp_drift *drift, uint32_t lane_index, struct lp_drift *waiting, bool flush);
+/** Forget what waits. */
+void lp_drift_forget(struct lp_drift *waiting);
+/** Forget the lane's windows; rows are judged by `first_open` (of lp_drift_lane_first_open, before they came). */
+void lp_drift_lane_forget(struct lp_drift_lane *lane, int64_t first_open);
+int64_t lp_drift_lane_first_open(const struct lp_drift_lane *lane);
+
 /** Rows given up by the merging side (memory bound). */
 uint64_t lp_drift_late(struct lp_drift *drift);
 

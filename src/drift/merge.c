@@ -211,6 +211,57 @@ void lp_drift_merge(struct lp_drift *drift, uint32_t lane_index, struct lp_drift
     pthread_mutex_unlock(&drift->mutex);
 }
 
+/* --- rows that wait --- */
+
+void lp_drift_set_aside(struct lp_drift_lane *lane, struct lp_drift *waiting, int64_t watermark_ms,
+                        struct lp_drift *next)
+{
+    const bool is_idle = watermark_ms == INT64_MIN;
+    int64_t first_open = INT64_MIN;
+    if (!is_idle) first_open = lp_drift_first_open(&lane->layout, watermark_ms, lp_clock_wall_ms());
+    lane->drift = next;
+    lane->first_open = first_open;
+    pthread_mutex_lock(&waiting->mutex);
+    for (uint32_t i = 0; i < LP_DRIFT_OPEN_WINDOWS; i++)
+        if (lane->windows[i].is_open) take(waiting, &lane->windows[i]);
+    waiting->lanes[0] = (struct lane_state){.phase = is_idle ? LANE_IDLE : LANE_ACTIVE, .first_open = first_open};
+    pthread_mutex_unlock(&waiting->mutex);
+}
+
+void lp_drift_settle(struct lp_drift *drift, uint32_t lane_index, struct lp_drift *waiting, bool flush)
+{
+    pthread_mutex_lock(&waiting->mutex);
+    pthread_mutex_lock(&drift->mutex);
+    while (waiting->pending_count > 0) {
+        struct merged *merged = remove_pending(waiting, waiting->pending_count - 1);
+        take(drift, &merged->window);
+        put_unused(waiting, merged);
+    }
+    drift->late += waiting->late;
+    waiting->late = 0;
+    drift->lanes[lane_index] = waiting->lanes[0];
+    if (flush) drift->lanes[lane_index].phase = LANE_FLUSHED;
+    pthread_mutex_unlock(&drift->mutex);
+    pthread_mutex_unlock(&waiting->mutex);
+}
+
+void lp_drift_forget(struct lp_drift *waiting)
+{
+    pthread_mutex_lock(&waiting->mutex);
+    while (waiting->pending_count > 0) put_unused(waiting, remove_pending(waiting, waiting->pending_count - 1));
+    waiting->late = 0;
+    pthread_mutex_unlock(&waiting->mutex);
+}
+
+void lp_drift_lane_forget(struct lp_drift_lane *lane, int64_t first_open)
+{
+    for (uint32_t i = 0; i < LP_DRIFT_OPEN_WINDOWS; i++)
+        if (lane->windows[i].is_open) lp_drift_window_close(&lane->windows[i], lane->layout.cell_count);
+    lane->first_open = first_open;
+}
+
+int64_t lp_drift_lane_first_open(const struct lp_drift_lane *lane) { return lane->first_open; }
+
 /* First window that some lane may still add to. */
 static int64_t reportable_before(const struct lp_drift *drift)
 {

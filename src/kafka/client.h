@@ -16,6 +16,12 @@ struct lp_client_value {
     const char *key, *value;
 };
 
+/** What a transaction commits (kafka/source.h): both owned. */
+struct lp_source_offsets {
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_consumer_group_metadata_t *metadata; /* of the moment the list was made */
+};
+
 /**
  * A librdkafka configuration: the role's defaults, the user's settings over them, `owned` and the role's own values
  * over both. The caller gives it to rd_kafka_new or destroys it.

@@ -153,9 +153,13 @@ static enum lp_code apply_fixed(rd_kafka_conf_t *rk_conf, const char *key, const
     return LP_OK;
 }
 
-static void apply_defaults(rd_kafka_conf_t *rk_conf, enum lp_client_role role)
+static void apply_defaults(rd_kafka_conf_t *rk_conf, const struct lp_kafka_conf *conf, enum lp_client_role role)
 {
     char text[ERROR_TEXT_BYTES];
+    /* The coordinator refuses the next transaction's first request while it still writes the last one's markers; the
+     * default of 100 ms is as long as the transaction. */
+    if (conf->exactly_once && role == LP_CLIENT_SINK)
+        (void)rd_kafka_conf_set(rk_conf, "retry.backoff.ms", "20", text, sizeof text);
     for (size_t i = 0; i < COUNT_OF(defaults); i++)
         if (defaults[i].roles & (1u << role))
             (void)rd_kafka_conf_set(rk_conf, defaults[i].key, defaults[i].value, text, sizeof text);
@@ -188,7 +192,7 @@ static enum lp_code apply_source_defaults(rd_kafka_conf_t *rk_conf, const struct
 static enum lp_code apply_all(rd_kafka_conf_t *rk_conf, const struct lp_kafka_conf *conf, enum lp_client_role role,
                               struct lp_error *err)
 {
-    apply_defaults(rk_conf, role);
+    apply_defaults(rk_conf, conf, role);
     if (role == LP_CLIENT_SOURCE) LP_TRY(apply_source_defaults(rk_conf, conf, err));
     for (uint32_t i = 0; i < conf->setting_count; i++)
         if (setting_applies(&conf->settings[i], role)) LP_TRY(apply_setting(rk_conf, &conf->settings[i], err));

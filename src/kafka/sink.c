@@ -1,34 +1,14 @@
-#include "kafka/sink.h"
-
-#include "kafka/client.h"
+#include "kafka/sink_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    TOPICS_MAX = 16,
     DESTROY_TIMEOUT_MS = 5000,
     ERROR_TEXT_BYTES = 512,
     QUEUE_MESSAGES_MAX = 10000000, /* librdkafka's ranges */
     QUEUE_KBYTES_MAX = 2097151
-};
-
-struct lp_sink_topic {
-    char *name;              /* owned */
-    rd_kafka_topic_t *topic; /* owned */
-};
-
-struct lp_sink {
-    rd_kafka_t *client;
-    lp_sink_report *report;
-    void *context;
-    uint32_t queued;     /* sent and not reported */
-    size_t queued_bytes; /* keys and values of those */
-    int reported;        /* since the poll at hand began */
-    bool has_tickets;    /* a report callback was given */
-    uint32_t topic_count;
-    struct lp_sink_topic topics[TOPICS_MAX];
 };
 
 static void report_failure(struct lp_sink *sink, const rd_kafka_message_t *message)
@@ -73,6 +53,10 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
 {
     struct lp_sink *sink = opaque;
     (void)client;
+    if (sink->txn != NULL) {
+        sink_txn_delivered(sink, message);
+        return;
+    }
     if (__builtin_expect(message->err != RD_KAFKA_RESP_ERR_NO_ERROR, 0) && resend_now(sink, message)) return;
     sink->queued--;
     sink->queued_bytes -= message->len + message->key_len;
@@ -87,49 +71,74 @@ static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-static enum lp_code sink_conf(const struct lp_sink_options *options, rd_kafka_conf_t **ret_conf, struct lp_error *err)
+static enum lp_code sink_conf(const struct lp_sink *sink, rd_kafka_conf_t **ret_conf, struct lp_error *err)
 {
+    const struct lp_sink_options *options = &sink->options;
     char messages[24], kbytes[24];
     snprintf(messages, sizeof messages, "%llu", (unsigned long long)clamp(options->queue_max, 1, QUEUE_MESSAGES_MAX));
     snprintf(kbytes, sizeof kbytes, "%llu",
              (unsigned long long)clamp(options->queue_max_bytes / 1024, 1, QUEUE_KBYTES_MAX));
-    const struct lp_client_value values[] = {{"queue.buffering.max.messages", messages},
-                                             {"queue.buffering.max.kbytes", kbytes}};
-    return lp_client_conf_new(options->conf, LP_CLIENT_SINK, options->client_id, values, 2, ret_conf, err);
+    struct lp_client_value values[5] = {{"queue.buffering.max.messages", messages},
+                                        {"queue.buffering.max.kbytes", kbytes}};
+    uint32_t count = 2;
+    if (sink->txn != NULL) count += sink_txn_values(sink, values + count);
+    return lp_client_conf_new(options->conf, LP_CLIENT_SINK, options->client_id, values, count, ret_conf, err);
+}
+
+enum lp_code sink_open(struct lp_sink *sink, struct lp_error *err)
+{
+    rd_kafka_conf_t *conf = NULL;
+    LP_TRY(sink_conf(sink, &conf, err));
+    rd_kafka_conf_set_opaque(conf, sink);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    LP_TRY(lp_client_new(RD_KAFKA_PRODUCER, conf, &sink->client, err));
+    for (uint32_t i = 0; i < sink->topic_count; i++) {
+        sink->topics[i].topic = rd_kafka_topic_new(sink->client, sink->topics[i].name, NULL);
+        if (sink->topics[i].topic == NULL) return lp_client_fail(err, rd_kafka_last_error(), sink->topics[i].name);
+    }
+    return LP_OK;
+}
+
+void sink_close(struct lp_sink *sink)
+{
+    for (uint32_t i = 0; i < sink->topic_count; i++) {
+        if (sink->topics[i].topic != NULL) rd_kafka_topic_destroy(sink->topics[i].topic);
+        sink->topics[i].topic = NULL;
+    }
+    if (sink->client != NULL && !lp_client_destroy(sink->client, 0, DESTROY_TIMEOUT_MS)) sink->hangs = true;
+    sink->client = NULL;
 }
 
 enum lp_code lp_sink_new(const struct lp_sink_options *options, struct lp_sink **ret_sink, struct lp_error *err)
 {
     _Static_assert(sizeof(void *) >= sizeof(uint64_t), "a ticket travels as the message's opaque pointer");
     enum lp_code rc = LP_OK;
-    rd_kafka_conf_t *conf = NULL;
     struct lp_sink *sink = calloc(1, sizeof *sink);
     if (sink == NULL) return lp_fail_memory(err, sizeof *sink);
+    sink->options = *options;
     sink->report = options->report;
     sink->context = options->context;
     sink->has_tickets = options->report != NULL;
-    LP_GUARD(sink_conf(options, &conf, err));
-    rd_kafka_conf_set_opaque(conf, sink);
-    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    LP_GUARD(lp_client_new(RD_KAFKA_PRODUCER, conf, &sink->client, err));
+    if (options->transactional_id != NULL) LP_GUARD(sink_txn_new(sink, err));
+    LP_GUARD(sink_open(sink, err));
     *ret_sink = sink;
     return LP_OK;
 out:
-    free(sink);
+    lp_sink_free(sink);
     return rc;
 }
 
 void lp_sink_free(struct lp_sink *sink)
 {
     if (sink == NULL) return;
-    for (uint32_t i = 0; i < sink->topic_count; i++) {
-        rd_kafka_topic_destroy(sink->topics[i].topic);
-        free(sink->topics[i].name);
-    }
-    sink->topic_count = 0;
     sink->has_tickets = false;
-    /* Left to itself past the deadline: its callbacks point here, so this stays allocated for good. */
-    if (lp_client_destroy(sink->client, 0, DESTROY_TIMEOUT_MS)) free(sink);
+    /* Left to itself past the deadline: what it points to stays allocated for good. */
+    if (sink->txn != NULL && !sink_txn_end(sink)) return;
+    sink_close(sink);
+    for (uint32_t i = 0; i < sink->topic_count; i++) free(sink->topics[i].name);
+    sink->topic_count = 0;
+    sink_txn_free(sink);
+    if (!sink->hangs) free(sink);
 }
 
 enum lp_code lp_sink_topic(struct lp_sink *sink, const char *name, struct lp_sink_topic **ret_topic,
@@ -155,7 +164,7 @@ enum lp_code lp_sink_topic(struct lp_sink *sink, const char *name, struct lp_sin
     return LP_OK;
 }
 
-static enum lp_code send_failed(rd_kafka_error_t *error, const struct lp_sink_message *message, struct lp_error *err)
+enum lp_code sink_send_failed(rd_kafka_error_t *error, const struct lp_sink_message *message, struct lp_error *err)
 {
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     bool fatal = rd_kafka_error_is_fatal(error) != 0;
@@ -167,7 +176,7 @@ static enum lp_code send_failed(rd_kafka_error_t *error, const struct lp_sink_me
     return err->code;
 }
 
-enum lp_code lp_sink_send(struct lp_sink *sink, const struct lp_sink_message *message, struct lp_error *err)
+rd_kafka_error_t *sink_produce(struct lp_sink *sink, const struct lp_sink_message *message)
 {
     rd_kafka_vu_t parts[8];
     size_t count = 0;
@@ -192,14 +201,25 @@ enum lp_code lp_sink_send(struct lp_sink *sink, const struct lp_sink_message *me
         parts[count++].u.headers = (rd_kafka_headers_t *)message->headers;
     }
     rd_kafka_error_t *error = rd_kafka_produceva(sink->client, parts, count);
-    if (__builtin_expect(error != NULL, 0)) return send_failed(error, message, err);
+    if (__builtin_expect(error != NULL, 0)) return error;
     sink->queued++;
     sink->queued_bytes += message->value.size + message->key.size;
-    return LP_OK;
+    return NULL;
+}
+
+enum lp_code lp_sink_send(struct lp_sink *sink, const struct lp_sink_message *message, struct lp_error *err)
+{
+    if (sink->txn != NULL) return sink_txn_send(sink, message, err);
+    rd_kafka_error_t *error = sink_produce(sink, message);
+    return __builtin_expect(error != NULL, 0) ? sink_send_failed(error, message, err) : LP_OK;
 }
 
 int lp_sink_poll(struct lp_sink *sink, int timeout_ms)
 {
+    if (sink->txn != NULL && sink_txn_away(sink)) {
+        if (timeout_ms > 0) lp_sink_txn_wait(sink, timeout_ms);
+        return 0;
+    }
     sink->reported = 0;
     rd_kafka_poll(sink->client, timeout_ms);
     return sink->reported;
@@ -215,12 +235,16 @@ enum lp_code lp_sink_flush(struct lp_sink *sink, int timeout_ms, struct lp_error
 bool lp_sink_fatal(struct lp_sink *sink, struct lp_error *err)
 {
     char text[ERROR_TEXT_BYTES];
+    if (sink->txn != NULL) return sink_txn_failed(sink, err);
     rd_kafka_resp_err_t error = rd_kafka_fatal_error(sink->client, text, sizeof text);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return false;
     lp_fail(err, LP_E_IO, LP_FATAL, "producer: %s: %s", rd_kafka_err2name(error), text);
     return true;
 }
 
-uint32_t lp_sink_queued(struct lp_sink *sink) { return sink->queued; }
+uint32_t lp_sink_queued(struct lp_sink *sink) { return sink->txn != NULL ? sink_txn_queued(sink) : sink->queued; }
 
-size_t lp_sink_queued_bytes(struct lp_sink *sink) { return sink->queued_bytes; }
+size_t lp_sink_queued_bytes(struct lp_sink *sink)
+{
+    return sink->txn != NULL ? sink_txn_queued_bytes(sink) : sink->queued_bytes;
+}

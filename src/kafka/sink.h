@@ -1,4 +1,4 @@
-/* One lane's idempotent producer. Lane thread only unless said. */
+/* One lane's producer, idempotent or transactional. Lane thread only unless said. */
 #ifndef LP_KAFKA_SINK_H
 #define LP_KAFKA_SINK_H
 
@@ -13,6 +13,7 @@ struct lp_kafka_conf;
 struct lp_sink;
 struct lp_sink_topic;
 struct lp_headers;
+struct lp_source_offsets; /* kafka/source.h */
 
 /** The fate of a message that was sent with a ticket; called from lp_sink_poll/flush. `err` NULL: acknowledged. */
 typedef void lp_sink_report(void *context, uint64_t ticket, const struct lp_error *err);
@@ -24,11 +25,13 @@ struct lp_sink_options {
     size_t queue_max_bytes;
     lp_sink_report *report;
     void *context;
+    const char *transactional_id; /* NULL: not transactional; else see "transactions" */
+    void (*wake)(void *context);  /* transactional: an event waits for lp_sink_txn_poll; any thread, must not block */
 };
 
 LP_MUST_USE enum lp_code lp_sink_new(const struct lp_sink_options *options, struct lp_sink **ret_sink,
                                      struct lp_error *err);
-/** Waits for nothing: flush first. Bounded by a watchdog. */
+/** Waits for nothing: flush first, or commit. Bounded by a watchdog. */
 void lp_sink_free(struct lp_sink *sink);
 
 /** A topic handle, cached by name, owned by the sink. */
@@ -64,6 +67,39 @@ bool lp_sink_fatal(struct lp_sink *sink, struct lp_error *err);
 uint32_t lp_sink_queued(struct lp_sink *sink);
 /** Bytes of their keys and values. */
 size_t lp_sink_queued_bytes(struct lp_sink *sink);
+
+/* --- transactions ---
+ *
+ * The transaction is open from the start (LP_TXN_READY) and again after each event but LP_TXN_FAILED; nothing goes to
+ * the brokers before the first message. While a commit, an abort or a new start is under way on the committer's thread,
+ * lp_sink_send keeps copies in memory and sends them when the next transaction is open; lp_sink_queued and
+ * lp_sink_queued_bytes count these. Tickets are reported for refused messages only, by lp_sink_txn_poll. After a
+ * failure that only an abort mends lp_sink_send takes messages and drops them, since all of it comes again.
+ */
+
+enum lp_txn_event {
+    LP_TXN_NONE,
+    LP_TXN_READY,     /* the coordinator knows us, older producers of this id are fenced */
+    LP_TXN_COMMITTED, /* what lp_sink_commit was given is committed, offsets and messages */
+    LP_TXN_ABORTED,   /* all that was sent since the last commit is void, what was kept is dropped: rewind */
+    LP_TXN_FENCED,    /* as aborted, or the commit's fate is unknown: the producer was made anew: rewind */
+    LP_TXN_FAILED     /* for good: err says why */
+};
+
+/** Next event, if any; `ret_reason` is written for ABORTED, FENCED and FAILED. */
+enum lp_txn_event lp_sink_txn_poll(struct lp_sink *sink, struct lp_error *ret_reason);
+/** Is a transaction open and all that was kept in it, so that it may be committed? */
+bool lp_sink_txn_open(const struct lp_sink *sink);
+/** Can the open transaction only be aborted? */
+bool lp_sink_txn_broken(const struct lp_sink *sink);
+/** Commit with these offsets (taken; NULL: messages only). Needs lp_sink_txn_open; the event says how it ended. */
+void lp_sink_commit(struct lp_sink *sink, struct lp_source_offsets *offsets);
+/** Drop what is kept, and abort the open transaction; what is under way already ends as it ends. An event follows. */
+void lp_sink_abort(struct lp_sink *sink);
+/** Wait up to timeout_ms for what is under way. */
+void lp_sink_txn_wait(struct lp_sink *sink, int timeout_ms);
+/** Why what is under way is tried again and again; false: it is not. Any thread. */
+bool lp_sink_txn_trouble(struct lp_sink *sink, struct lp_error *ret_reason);
 
 /* --- headers --- */
 

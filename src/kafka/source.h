@@ -23,7 +23,7 @@ struct lp_source_options {
     const char *client_id;
     enum lp_input_start start;
     uint32_t partitions_max; /* owned at a time */
-    bool transactional;      /* exactly_once (not in this release): leave auto commit off, isolation read_committed */
+    bool transactional;      /* exactly_once: offsets are committed by a sink's transaction, see below */
 };
 
 /** A consumed record, borrowed for the callback only. */
@@ -104,6 +104,24 @@ void lp_source_store(struct lp_source *source, uint32_t slot, int64_t next_offse
 
 /** Fetch a held partition again from the record that was not taken. Done by the next poll; callbacks may call it. */
 void lp_source_resume(struct lp_source *source, uint32_t slot);
+
+/* --- exactly_once: lp_source_store only notes, a sink's transaction commits --- */
+
+struct lp_source_offsets; /* offsets and the group's metadata of this moment */
+
+/** Is anything stored that was not taken yet? */
+bool lp_source_has_offsets(const struct lp_source *source);
+/**
+ * All that was stored since the last call, for lp_sink_commit. *ret_offsets NULL: nothing was.
+ * @return LP_E_REFUSED: the group gave our partitions to others: abort (`revoking` follows with the next poll)
+ */
+LP_MUST_USE enum lp_code lp_source_take_offsets(struct lp_source *source, struct lp_source_offsets **ret_offsets,
+                                                struct lp_error *err);
+void lp_source_offsets_free(struct lp_source_offsets *offsets);
+/** Hand no more records over until lp_source_rewind: whether the last commit counts is not known yet. */
+void lp_source_suspend(struct lp_source *source);
+/** Continue all partitions from what the group has committed, else from where their assignment began. */
+void lp_source_rewind(struct lp_source *source);
 
 /**
  * Leave the group after a final commit, bounded by timeout_ms (and by what `revoking` takes); calls revoking/revoked.

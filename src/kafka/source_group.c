@@ -69,8 +69,8 @@ static bool decide_start(struct lp_source *source, struct source_slot *slot, int
 {
     int64_t low = -1, high = -1;
     slot->next = -1;
-    if (committed >= 0) {
-        slot->next = committed;
+    if (committed >= 0 || slot->begun) {
+        slot->next = committed >= 0 ? committed : slot->begin;
         return true;
     }
     if (source->options.start == LP_START_FAIL) refuse_start(source, slot);
@@ -85,9 +85,23 @@ static bool decide_start(struct lp_source *source, struct source_slot *slot, int
     return true;
 }
 
+/* Between a transaction and its fate nothing is asked: the answer might be overtaken. */
+static void know_no_starts(struct lp_source *source, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        uint32_t index = slot_of_element(source, &list->elems[i]);
+        if (index != LP_SOURCE_NO_SLOT) source->slots[index].start_unknown = true;
+    }
+    source->attention = true;
+}
+
 /* Ask for the offsets of all of `list`; afterwards each slot has a start or is start_unknown. */
 static void find_starts(struct lp_source *source, const rd_kafka_topic_partition_list_t *list, int timeout_ms)
 {
+    if (source->suspended) {
+        know_no_starts(source, list);
+        return;
+    }
     uint64_t deadline_ns = lp_clock_ns() + (uint64_t)timeout_ms * 1000000u;
     rd_kafka_topic_partition_list_t *asked = rd_kafka_topic_partition_list_copy(list);
     rd_kafka_resp_err_t error =
@@ -100,7 +114,12 @@ static void find_starts(struct lp_source *source, const rd_kafka_topic_partition
         bool answered = error == RD_KAFKA_RESP_ERR_NO_ERROR && asked->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
         int64_t committed = asked->elems[i].offset >= 0 ? asked->elems[i].offset : -1;
         slot->start_unknown = !answered || !decide_start(source, slot, committed, deadline_ns);
-        if (slot->start_unknown) source->attention = true;
+        if (slot->start_unknown) {
+            source->attention = true;
+        } else if (!slot->begun) {
+            slot->begin = slot->next;
+            slot->begun = true;
+        }
     }
     rd_kafka_topic_partition_list_destroy(asked);
 }
@@ -108,7 +127,7 @@ static void find_starts(struct lp_source *source, const rd_kafka_topic_partition
 void source_serve_starts(struct lp_source *source)
 {
     uint64_t now_ns = lp_clock_ns();
-    if (now_ns < source->retry_due_ns) return;
+    if (source->suspended || now_ns < source->retry_due_ns) return;
     source->retry_due_ns = now_ns + ASK_AGAIN_PERIOD_MS * UINT64_C(1000000);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
     if (list == NULL) return;
@@ -287,17 +306,24 @@ static void hand_back(struct lp_source *source, const uint32_t *slots, uint32_t 
     callbacks->revoked(callbacks->context, slots, count);
 }
 
+static rd_kafka_topic_partition_list_t *list_held(const struct lp_source *source, const uint32_t *slots, uint32_t count)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    for (uint32_t i = 0; list != NULL && i < count; i++) {
+        const struct source_slot *slot = &source->slots[slots[i]];
+        if (slot->held)
+            rd_kafka_topic_partition_list_add(list, source->topics[slot->topic_index].name, slot->partition);
+    }
+    return list;
+}
+
 static void revoke(struct lp_source *source, rd_kafka_topic_partition_list_t *list)
 {
     bool lost = rd_kafka_assignment_lost(source->client) != 0;
     uint32_t count = 0;
-    rd_kafka_topic_partition_list_t *paused = rd_kafka_topic_partition_list_new(1);
     for (int i = 0; i < list->cnt; i++) {
         uint32_t index = slot_of_element(source, &list->elems[i]);
-        if (index == LP_SOURCE_NO_SLOT) continue;
-        source->scratch[count++] = index;
-        if (source->slots[index].held && paused != NULL)
-            rd_kafka_topic_partition_list_add(paused, list->elems[i].topic, list->elems[i].partition);
+        if (index != LP_SOURCE_NO_SLOT) source->scratch[count++] = index;
     }
     if (lost) {
         source->state.lost_assignments++;
@@ -305,6 +331,7 @@ static void revoke(struct lp_source *source, rd_kafka_topic_partition_list_t *li
                      list->cnt);
     }
     hand_back(source, source->scratch, count, lost);
+    rd_kafka_topic_partition_list_t *paused = list_held(source, source->scratch, count);
     for (uint32_t i = 0; i < count; i++) source_slot_release(source, source->scratch[i]);
     call_unassign(source, list);
     /* A pause outlives the assignment. */

@@ -13,7 +13,8 @@ enum { LP_SOURCE_NO_SLOT = UINT32_MAX, LP_SOURCE_EVENT_TEXT_BYTES = 512 };
 struct source_slot {
     int64_t next;   /* the offset that comes next; -1: whatever the log begins with */
     int64_t stored; /* below it all is done; -1: nothing yet */
-    int64_t given;  /* what librdkafka was told of `stored` */
+    int64_t given;  /* what librdkafka (a transaction) was told of `stored` */
+    int64_t begin;  /* `next` when the assignment began; -1: whatever the log begins with */
     uint64_t gap_checked_poll;
     uint32_t topic_index;
     int32_t partition;
@@ -22,6 +23,7 @@ struct source_slot {
     bool wanted;        /* held, and to be fetched again from `next` */
     bool exact;         /* the first record after a seek: it should be `next` */
     bool asked_again;   /* it was not, and the seek was repeated */
+    bool begun;         /* `begin` is known: where to go back to while the group has nothing committed */
     bool start_unknown; /* held because the group's offset could not be asked for yet */
     bool rewound;       /* held because the log ends before `next` had it: to be handed back and begun anew */
 };
@@ -48,6 +50,7 @@ struct lp_source {
     bool stopped;   /* the callback wants no more in this poll */
     bool attention; /* some slot is wanted, rewound or without a start */
     bool dirty;     /* some slot has stored > given */
+    bool suspended; /* the group's offsets mean nothing yet: a transaction is being ended */
     bool closing, closed;
     uint64_t close_deadline_ns;
     struct lp_error fatal;        /* when state.fatal */
@@ -74,6 +77,9 @@ void source_serve_held(struct lp_source *source);
 void source_give_stores(struct lp_source *source);
 /** A list with the slots' partitions and `stored` as offsets; NULL: none has any, or no memory. */
 rd_kafka_topic_partition_list_t *source_list_stored(struct lp_source *source, const uint32_t *slots, uint32_t count);
+
+/** A list with what is stored and not given yet, and note it as given; NULL: nothing, or no memory. */
+rd_kafka_topic_partition_list_t *source_list_new_stores(struct lp_source *source);
 
 /* --- source_group.c --- */
 

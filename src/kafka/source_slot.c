@@ -38,8 +38,13 @@ enum lp_code source_slot_take(struct lp_source *source, uint32_t topic_index, in
     LP_TRY(grow(topic, partition, err));
     for (uint32_t i = 0; i < source->options.partitions_max; i++) {
         if (source->slots[i].used) continue;
-        source->slots[i] = (struct source_slot){
-            .topic_index = topic_index, .partition = partition, .used = true, .next = -1, .stored = -1, .given = -1};
+        source->slots[i] = (struct source_slot){.topic_index = topic_index,
+                                                .partition = partition,
+                                                .used = true,
+                                                .next = -1,
+                                                .stored = -1,
+                                                .given = -1,
+                                                .begin = -1};
         topic->slots[partition] = i;
         source->state.assigned_count++;
         *ret_slot = i;
@@ -239,6 +244,7 @@ static void begin_anew(struct lp_source *source, uint32_t index)
     callbacks->revoking(callbacks->context, &index, 1, false);
     callbacks->revoked(callbacks->context, &index, 1);
     slot->stored = slot->given = -1;
+    slot->begin = slot->next;
     slot->rewound = false;
     slot->wanted = true;
     callbacks->assigned(callbacks->context, index, slot->topic_index, slot->partition);
@@ -296,19 +302,28 @@ rd_kafka_topic_partition_list_t *source_list_stored(struct lp_source *source, co
     return list;
 }
 
-void source_give_stores(struct lp_source *source)
+rd_kafka_topic_partition_list_t *source_list_new_stores(struct lp_source *source)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
-    if (list == NULL) return;
+    rd_kafka_topic_partition_list_t *list = NULL;
     for (uint32_t i = 0; i < source->options.partitions_max; i++) {
         struct source_slot *slot = &source->slots[i];
         if (!slot->used || slot->stored <= slot->given) continue;
+        if (list == NULL) list = rd_kafka_topic_partition_list_new(16);
+        if (list == NULL) return NULL;
         rd_kafka_topic_partition_list_add(list, source->topics[slot->topic_index].name, slot->partition)->offset =
             slot->stored;
         slot->given = slot->stored;
     }
-    /* A partition that is no longer ours answers ERR__STATE: its offset is the next owner's. */
-    if (list->cnt > 0 && !source->options.transactional) (void)rd_kafka_offsets_store(source->client, list);
-    rd_kafka_topic_partition_list_destroy(list);
     source->dirty = false;
+    return list;
+}
+
+void source_give_stores(struct lp_source *source)
+{
+    if (source->options.transactional) return; /* lp_source_take_offsets */
+    rd_kafka_topic_partition_list_t *list = source_list_new_stores(source);
+    if (list == NULL) return;
+    /* A partition that is no longer ours answers ERR__STATE: its offset is the next owner's. */
+    (void)rd_kafka_offsets_store(source->client, list);
+    rd_kafka_topic_partition_list_destroy(list);
 }

@@ -21,6 +21,7 @@ enum lp_code lp_kafka_conf_from_config(const struct lp_config *config, struct lp
     for (uint32_t i = 0; i < config->passthrough_count; i++) settings[i] = setting(&config->passthrough[i]);
     *ret_conf = (struct lp_kafka_conf){.settings = settings,
                                        .setting_count = config->passthrough_count,
+                                       .exactly_once = config->delivery == LP_CONFIG_EXACTLY_ONCE,
                                        .commit_interval_ms = (uint32_t)config->commit_interval_ms,
                                        .fetch_queue_bytes = (size_t)config->fetch_queue_bytes};
     return lp_kafka_conf_check(ret_conf, err);

@@ -75,8 +75,11 @@ static enum lp_code build(struct lp_kit *kit, const struct lp_shared *shared, st
     LP_TRY(lp_batch_init(&kit->batch, rows, bundle->column_count, bundle->feature_count, arena_bytes(shared->config),
                          err));
     LP_TRY(lp_infer_new(kit->model->plan, rows, &kit->infer, err));
-    if (kit->drift_share != NULL) LP_TRY(lp_drift_lane_new(bundle, &shared->drift, &kit->drift_lane, err));
-    return LP_OK;
+    if (kit->drift_share == NULL) return LP_OK;
+    LP_TRY(lp_drift_lane_new(bundle, &shared->drift, &kit->drift_lane, err));
+    if (shared->config->delivery != LP_CONFIG_EXACTLY_ONCE) return LP_OK;
+    LP_TRY(lp_drift_new(bundle, &shared->drift, 1, &kit->drift_open, err));
+    return lp_drift_new(bundle, &shared->drift, 1, &kit->drift_cut, err);
 }
 
 enum lp_code lp_kit_new(const struct lp_shared *shared, struct lp_model *model, uint64_t generation, bool degraded,
@@ -102,6 +105,8 @@ void lp_kit_free(struct lp_kit *kit)
 {
     if (kit == NULL) return;
     lp_drift_lane_free(kit->drift_lane);
+    lp_drift_free(kit->drift_open);
+    lp_drift_free(kit->drift_cut);
     lp_infer_free(kit->infer);
     lp_batch_done(&kit->batch);
     lp_decoder_free(kit->decoder);

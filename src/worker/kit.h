@@ -40,6 +40,8 @@ struct lp_kit {
     uint64_t *clipped, *unknown;        /* [feature_count], of the open batch */
     struct lp_drift_share *drift_share; /* NULL: drift is off */
     struct lp_drift_lane *drift_lane;
+    /* exactly_once: what the open transaction observed, and the one that is being committed; else NULL */
+    struct lp_drift *drift_open, *drift_cut;
 };
 
 /** Build a kit; `model` is referenced, `share` (may be NULL) borrowed until the kit goes. */

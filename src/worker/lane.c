@@ -17,11 +17,16 @@ enum {
 
 /* --- life --- */
 
+static void wake_lane(void *context) { lp_lane_wake(context); }
+
 static enum lp_code new_sink(struct lp_lane *lane, struct lp_error *err)
 {
     const struct lp_config *config = lane->shared->config;
-    char client_id[320];
+    char client_id[320], transactional_id[800];
     snprintf(client_id, sizeof client_id, "lepton-%s-%u", lane->shared->replica, lane->index);
+    /* The same after a restart, so that it fences what a dead process left open. */
+    snprintf(transactional_id, sizeof transactional_id, "lepton-%s-%s-%u", config->group_id, lane->shared->replica,
+             lane->index);
     struct lp_sink_options options = {
         .conf = &lane->shared->kafka,
         .client_id = client_id,
@@ -29,6 +34,8 @@ static enum lp_code new_sink(struct lp_lane *lane, struct lp_error *err)
         .queue_max_bytes = lane->shared->producer_queue_bytes,
         .report = lp_lane_on_report,
         .context = lane,
+        .transactional_id = lane->txn.on ? transactional_id : NULL,
+        .wake = wake_lane,
     };
     LP_TRY(lp_sink_new(&options, &lane->sink, err));
     LP_TRY(lp_sink_topic(lane->sink, config->output_topic, &lane->output, err));
@@ -41,6 +48,11 @@ static enum lp_code init(struct lp_lane *lane, struct lp_error *err)
 {
     const struct lp_config *config = lane->shared->config;
     lane->wait_ns = (uint64_t)config->batch_max_wait_us * 1000;
+    lane->txn = (struct lp_lane_txn){.on = config->delivery == LP_CONFIG_EXACTLY_ONCE,
+                                     .period_ns = (uint64_t)config->transaction_commit_ms * 1000000,
+                                     .start_ns = lp_clock_ns(),
+                                     .first_open = INT64_MIN,
+                                     .cut_first_open = INT64_MIN};
     lp_buffer_init(&lane->out, (size_t)config->output_record_max_bytes);
     pthread_mutex_init(&lane->snapshot_mutex, NULL);
     lane->partitions = calloc(LP_LANE_PARTITIONS_MAX, sizeof *lane->partitions);
@@ -71,8 +83,8 @@ enum lp_code lp_lane_new(const struct lp_shared *shared, struct lp_slot *slot, u
 void lp_lane_free(struct lp_lane *lane)
 {
     if (lane == NULL) return;
+    lp_sink_free(lane->sink); /* first: its committer wakes the source */
     lp_source_free(lane->source);
-    lp_sink_free(lane->sink);
     lp_ledger_free(lane->ledger);
     lp_buffer_done(&lane->out);
     free(lane->partitions);
@@ -99,6 +111,7 @@ static enum lp_code open_source(struct lp_lane *lane, struct lp_error *err)
         .client_id = client_id,
         .start = (enum lp_input_start)config->input_start,
         .partitions_max = LP_LANE_PARTITIONS_MAX,
+        .transactional = lane->txn.on,
     };
     struct lp_source_callbacks callbacks = {.context = lane,
                                             .record = lp_lane_on_record,
@@ -114,7 +127,7 @@ static enum lp_code open_source(struct lp_lane *lane, struct lp_error *err)
 /* --- model changes --- */
 
 /* The slowest partition that still speaks: what no row can come before. INT64_MIN: none speaks, hold nobody back. */
-static int64_t watermark(const struct lp_lane *lane)
+int64_t lp_lane_watermark(const struct lp_lane *lane)
 {
     int64_t lowest = INT64_MAX;
     for (uint32_t slot = 0; slot < lane->partition_limit; slot++) {
@@ -125,11 +138,12 @@ static int64_t watermark(const struct lp_lane *lane)
     return lowest != INT64_MAX ? lowest : INT64_MIN;
 }
 
-static void merge_drift(struct lp_lane *lane, bool flush)
+static void merge_drift(struct lp_lane *lane, int64_t watermark_ms, bool flush)
 {
     struct lp_kit *kit = lane->kit;
     if (kit == NULL || kit->drift_share == NULL) return;
-    lp_drift_merge(kit->drift_share->drift, lane->index, kit->drift_lane, watermark(lane), flush);
+    if (lane->txn.on) lp_lane_txn_merge_drift(lane, watermark_ms, flush);
+    else lp_drift_merge(kit->drift_share->drift, lane->index, kit->drift_lane, watermark_ms, flush);
     lane->stats.late_rows = lane->late_rows_before + lp_drift_lane_late(kit->drift_lane);
     if (flush) lane->late_rows_before = lane->stats.late_rows;
 }
@@ -139,7 +153,7 @@ static void take_model(struct lp_lane *lane)
 {
     uint64_t begin_ns = lp_clock_ns();
     lp_lane_flush_batch(lane);
-    merge_drift(lane, true);
+    merge_drift(lane, lp_lane_watermark(lane), true);
     bool swapped, had = lane->kit != NULL;
     lane->slot_version = lp_slot_take(lane->slot, lane->index, &lane->kit, &swapped);
     if (!swapped) return;
@@ -147,8 +161,7 @@ static void take_model(struct lp_lane *lane)
     lane->stats.generation = lane->kit != NULL ? lane->kit->generation : 0;
     lane->stats.serving = lane->kit != NULL;
     /* The first call ties the kit's counters to the drift they merge into. */
-    if (lane->kit != NULL && lane->kit->drift_share != NULL)
-        lp_drift_merge(lane->kit->drift_share->drift, lane->index, lane->kit->drift_lane, INT64_MIN, false);
+    merge_drift(lane, INT64_MIN, false);
     if (had && lane->kit != NULL) {
         lane->stats.swaps++;
         lp_latency_add(&lane->stats.swap, taken_ns, 1);
@@ -191,7 +204,8 @@ static void snapshot_lags(struct lp_lane *lane)
 static void snapshot(struct lp_lane *lane)
 {
     struct lp_lane_stats *stats = &lane->stats;
-    stats->in_flight = lp_ledger_in_flight(lane->ledger);
+    stats->in_flight = lane->txn.on ? lane->txn.taken + lane->txn.cut_taken : lp_ledger_in_flight(lane->ledger);
+    stats->transactions_awaited = lane->txn.on && !lane->txn.ready;
     stats->queued = lp_sink_queued(lane->sink);
     stats->held = lane->held_count;
     stats->last_loop_ns = lane->now_ns;
@@ -247,7 +261,7 @@ static void housekeep(struct lp_lane *lane)
         lane->next_snapshot_ns = lane->now_ns + SNAPSHOT_NS;
     }
     if (lane->now_ns >= lane->next_drift_ns) {
-        merge_drift(lane, false);
+        merge_drift(lane, lp_lane_watermark(lane), false);
         lane->next_drift_ns = lane->now_ns + DRIFT_NS;
     }
 }
@@ -255,6 +269,8 @@ static void housekeep(struct lp_lane *lane)
 static bool may_take(struct lp_lane *lane)
 {
     if (lane->kit == NULL || atomic_load_explicit(&lane->slot->paused, memory_order_relaxed)) return false;
+    /* A new model waits until all that the old one scored is committed, so that no transaction mixes their drift. */
+    if (lane->txn.on && (lane->txn.reset || lp_slot_changed(lane->slot, lane->slot_version))) return false;
     return !lp_lane_full(lane);
 }
 
@@ -262,8 +278,10 @@ static bool may_take(struct lp_lane *lane)
 static void turn(struct lp_lane *lane)
 {
     struct lp_error err;
-    if (lp_slot_changed(lane->slot, lane->slot_version)) take_model(lane);
-    if (lane->kit != NULL && lane->source == NULL && open_source(lane, &err) != LP_OK) {
+    if (lp_slot_changed(lane->slot, lane->slot_version) && (!lane->txn.on || lp_lane_txn_settled(lane)))
+        take_model(lane);
+    bool may_join = lane->kit != NULL && (!lane->txn.on || lane->txn.ready);
+    if (may_join && lane->source == NULL && open_source(lane, &err) != LP_OK) {
         lp_lane_fail(lane, &err);
         return;
     }
@@ -275,8 +293,8 @@ static void turn(struct lp_lane *lane)
         lp_sink_poll(lane->sink, BACKPRESSURE_POLL_MS);
     }
     if (lane->source != NULL) {
-        if (lp_source_poll(lane->source, batched || full ? 0 : IDLE_POLL_MS, take, &err) != LP_OK)
-            lp_lane_fail(lane, &err);
+        int sleep_ms = batched || full ? 0 : lane->txn.on ? lp_lane_txn_sleep_ms(lane, IDLE_POLL_MS) : IDLE_POLL_MS;
+        if (lp_source_poll(lane->source, sleep_ms, take, &err) != LP_OK) lp_lane_fail(lane, &err);
     } else {
         (void)lp_sink_poll(lane->sink, IDLE_POLL_MS);
     }
@@ -284,8 +302,9 @@ static void turn(struct lp_lane *lane)
     lane->now_ns = lp_clock_ns();
     bool more = lane->stats.records != records_before;
     if (lane->kit != NULL && (!more || lp_batch_due(&lane->kit->batch, lane->now_ns))) lp_lane_flush_batch(lane);
+    if (lane->txn.on) lp_lane_txn_serve(lane);
     if (lane->source != NULL) {
-        lp_lane_store_offsets(lane);
+        if (!lane->txn.on) lp_lane_store_offsets(lane);
         lp_lane_serve_held(lane);
     }
     housekeep(lane);
@@ -298,21 +317,39 @@ static int left_ms(uint64_t deadline_ns, int least_ms)
     return left > least_ms ? (int)left : least_ms;
 }
 
+/* All that was taken is acknowledged, or committed, by the drain's deadline. */
+static void finish(struct lp_lane *lane)
+{
+    struct lp_error err;
+    /* What was sent before a failure counts: without it a restart would send it all again. */
+    bool dead = lp_sink_fatal(lane->sink, &err);
+    if (lane->txn.on) {
+        if (!dead && !lp_lane_txn_finish(lane, lane->drain_deadline_ns)) {
+            LP_LOG(LP_LOG_WARN, "drain_unfinished", lp_kv_int("lane", lane->index),
+                   lp_kv_int("uncommitted", lane->txn.taken + lane->txn.cut_taken));
+            lp_lane_txn_drop(lane);
+            lp_sink_txn_wait(lane->sink, left_ms(lane->drain_deadline_ns, 100));
+        }
+        lp_lane_txn_forget_drift(lane);
+        merge_drift(lane, lp_lane_watermark(lane), true);
+        return;
+    }
+    if (!dead) lp_lane_flush_batch(lane);
+    merge_drift(lane, lp_lane_watermark(lane), true);
+    if (!dead && lp_sink_flush(lane->sink, left_ms(lane->drain_deadline_ns, 0), &err) != LP_OK)
+        LP_LOG(LP_LOG_WARN, "drain_unfinished", lp_kv_int("lane", lane->index), lp_kv("reason", err.text),
+               lp_kv_int("unacknowledged", lp_ledger_in_flight(lane->ledger)));
+    if (lane->source != NULL) lp_lane_store_offsets(lane);
+}
+
 /* Finish what is in flight, commit, leave the group. A lane that failed leaves as one that was stopped. */
 static void drain(struct lp_lane *lane)
 {
     struct lp_error err;
     atomic_store(&lane->stop, true);
     (void)lp_lane_drain_is_over(lane); /* the deadline is set at the latest now */
-    /* What was sent before a failure counts: without it a restart would send it all again. */
-    bool dead = lp_sink_fatal(lane->sink, &err);
-    if (!dead) lp_lane_flush_batch(lane);
-    merge_drift(lane, true);
-    if (!dead && lp_sink_flush(lane->sink, left_ms(lane->drain_deadline_ns, 0), &err) != LP_OK)
-        LP_LOG(LP_LOG_WARN, "drain_unfinished", lp_kv_int("lane", lane->index), lp_kv("reason", err.text),
-               lp_kv_int("unacknowledged", lp_ledger_in_flight(lane->ledger)));
+    finish(lane);
     if (lane->source != NULL) {
-        lp_lane_store_offsets(lane);
         uint64_t half_ns = (uint64_t)lane->shared->config->shutdown_timeout_ms * 1000000 / 2;
         if (lp_source_close(lane->source, left_ms(lane->drain_deadline_ns + half_ns, 100), &err) != LP_OK)
             LP_LOG(LP_LOG_WARN, "close_failed", lp_kv_int("lane", lane->index), lp_kv("reason", err.text));

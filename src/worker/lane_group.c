@@ -15,7 +15,11 @@ void lp_lane_on_assigned(void *context, uint32_t slot, uint32_t topic_index, int
                                                         .topic_index = topic_index,
                                                         .partition = partition,
                                                         .next_offset = -1,
-                                                        .event_time_ms = INT64_MIN};
+                                                        .event_time_ms = INT64_MIN,
+                                                        .taken_offset = -1,
+                                                        .cut_offset = -1,
+                                                        .cut_event_time_ms = INT64_MIN,
+                                                        .settled_event_time_ms = INT64_MIN};
     if (slot >= lane->partition_limit) lane->partition_limit = slot + 1;
     LP_LOG(LP_LOG_INFO, "partition_assigned", lp_kv_int("lane", lane->index),
            lp_kv("topic", lane->shared->config->input_topics.items[topic_index]), lp_kv_int("partition", partition));
@@ -37,12 +41,34 @@ static uint32_t in_flight(const struct lp_lane *lane, const uint32_t *slots, uin
     return count;
 }
 
+/* exactly_once: the whole transaction, since it cannot be cut by partition. What is dropped here comes again to the
+ * next owner, and to us. */
+static uint32_t settle(struct lp_lane *lane, uint64_t deadline_ns, bool lost)
+{
+    struct lp_error err;
+    bool done = !lost && !lp_sink_fatal(lane->sink, &err) && lp_lane_txn_finish(lane, deadline_ns);
+    uint32_t left = lane->txn.taken + lane->txn.cut_taken;
+    if (!done) lp_lane_txn_drop(lane);
+    return done ? 0 : left;
+}
+
+static void log_revoked(const struct lp_lane *lane, uint32_t slot_count, bool lost, uint32_t left)
+{
+    LP_LOG(left > 0 ? LP_LOG_WARN : LP_LOG_INFO, "partitions_revoked", lp_kv_int("lane", lane->index),
+           lp_kv_int("partitions", slot_count), lp_kv("lost", lost ? "true" : "false"),
+           lp_kv_int("unacknowledged", left));
+}
+
 void lp_lane_on_revoking(void *context, const uint32_t *slots, uint32_t slot_count, bool lost)
 {
     struct lp_lane *lane = context;
     struct lp_error err;
-    lp_lane_flush_batch(lane);
     uint64_t deadline_ns = lp_clock_ns() + (uint64_t)lane->shared->config->revoke_timeout_ms * 1000000;
+    if (lane->txn.on) {
+        log_revoked(lane, slot_count, lost, settle(lane, deadline_ns, lost));
+        return;
+    }
+    lp_lane_flush_batch(lane);
     /* A lost partition has a new owner already: waiting would not prevent the duplicates. */
     bool dead = lp_sink_fatal(lane->sink, &err);
     while (!lost && !dead && in_flight(lane, slots, slot_count) > 0 && lp_sink_queued(lane->sink) > 0 &&
@@ -51,9 +77,7 @@ void lp_lane_on_revoking(void *context, const uint32_t *slots, uint32_t slot_cou
     uint32_t left = in_flight(lane, slots, slot_count);
     if (left > 0 && !lane->failed) lane->stats.revoke_deadlines_missed++;
     lp_lane_store_offsets(lane);
-    LP_LOG(left > 0 ? LP_LOG_WARN : LP_LOG_INFO, "partitions_revoked", lp_kv_int("lane", lane->index),
-           lp_kv_int("partitions", slot_count), lp_kv("lost", lost ? "true" : "false"),
-           lp_kv_int("unacknowledged", left));
+    log_revoked(lane, slot_count, lost, left);
 }
 
 void lp_lane_on_revoked(void *context, const uint32_t *slots, uint32_t slot_count)

@@ -116,7 +116,7 @@ static void take_tombstone(struct lp_lane *lane, const struct lp_source_record *
     switch (lane->shared->config->input_tombstone) {
     case LP_CONFIG_TOMBSTONE_SKIP:
         lp_headers_free(headers);
-        (void)lp_ledger_done(lane->ledger, entry);
+        if (!lane->txn.on) (void)lp_ledger_done(lane->ledger, entry);
         return;
     case LP_CONFIG_TOMBSTONE_DEAD_LETTER:
         (void)lp_fail(&err, LP_E_INVALID, LP_SKIP_RECORD, "null value: input.tombstone=dead_letter");
@@ -204,6 +204,20 @@ static struct lp_span schema_header(const struct lp_lane *lane, const struct lp_
     return headers == NULL || framed ? (struct lp_span){0} : lp_headers_last(headers, "__value_schema_id");
 }
 
+/* exactly_once: an output whose timestamp was refused goes out with the time of now and the old one in a header, as the
+ * sink does it otherwise; within a transaction that must be decided before it is sent. */
+static bool takes_time_of_now(struct lp_source_record *record, struct lp_headers **headers,
+                              const struct lp_lane_refusal *refusal)
+{
+    char text[24];
+    if (refusal->times > 1 || strcmp(refusal->error.field, "timestamp") != 0) return false;
+    if (*headers == NULL) *headers = lp_headers_new(1);
+    snprintf(text, sizeof text, "%lld", (long long)record->timestamp_ms);
+    if (*headers != NULL) (void)lp_headers_add(*headers, "lepton.timestamp", lp_span_text(text));
+    record->timestamp_ms = -1;
+    return true;
+}
+
 enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_record *record)
 {
     struct lp_lane *lane = context;
@@ -212,6 +226,7 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     enum lp_stage stage = LP_STAGE_DECODE;
     uint32_t missing_count = 0;
     enum lp_code rc = LP_OK;
+    if (__builtin_expect(lane->txn.reset, 0)) return LP_SOURCE_STOP; /* comes again: all partitions are rewound */
     /* Paused since the loop looked: a replica that says so on the status topic takes nothing after it. */
     if (atomic_load_explicit(&lane->slot->paused, memory_order_relaxed)) return hold(lane, record, 0);
     /* A record needs a row, arena for its bytes and a ledger entry; the loop left room for at least one of each. */
@@ -231,13 +246,20 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     }
     lane->stats.records++;
     lane->stats.record_bytes += record->value.size;
-    lp_ledger_ticket entry = lp_ledger_add(lane->ledger, record->slot, record->offset, 1);
-    if (record->value.data == NULL) {
-        take_tombstone(lane, record, headers, entry);
+    lp_ledger_ticket entry = lane->txn.on ? lp_lane_txn_ticket(record->slot, record->offset)
+                                          : lp_ledger_add(lane->ledger, record->slot, record->offset, 1);
+    struct lp_source_record other = *record;
+    const struct lp_lane_refusal *refusal = lane->txn.refusal_count > 0 ? lp_lane_txn_refusal(lane, entry) : NULL;
+    if (__builtin_expect(refusal != NULL, 0) && !takes_time_of_now(&other, &headers, refusal)) {
+        if (refusal->times > 1) other.value = (struct lp_span){0}; /* so was its dead letter */
+        lp_lane_reject(lane, &other, headers, entry, LP_STAGE_PUBLISH, &refusal->error);
+    } else if (record->value.data == NULL) {
+        take_tombstone(lane, &other, headers, entry);
     } else {
-        if (rc == LP_OK) rc = keep(lane, record, headers, entry, missing_count, &err);
-        if (rc != LP_OK) lp_lane_reject(lane, record, headers, entry, stage, &err);
+        if (rc == LP_OK) rc = keep(lane, &other, headers, entry, missing_count, &err);
+        if (rc != LP_OK) lp_lane_reject(lane, &other, headers, entry, stage, &err);
     }
+    if (lane->txn.on) lp_lane_txn_note(lane, record);
     return lane->failed || lp_lane_full(lane) || atomic_load_explicit(&lane->stop, memory_order_relaxed)
                ? LP_SOURCE_STOP
                : LP_SOURCE_NEXT;

@@ -20,11 +20,43 @@ struct lp_lane_partition {
     bool owned, held;
     uint32_t topic_index;
     int32_t partition;
-    int64_t next_offset;     /* stored last, for the lag; -1: none yet */
+    int64_t next_offset;     /* stored (exactly_once: committed) last, for the lag; -1: none yet */
     uint64_t held_schema_id; /* what a held partition waits for; 0: the end of a pause */
     uint64_t retry_ns;       /* when to look again */
     int64_t event_time_ms;   /* latest seen */
     uint64_t last_record_ns;
+    /* exactly_once: after the last record taken, and after the last of the transaction that is being committed; -1 */
+    int64_t taken_offset, cut_offset;
+    int64_t cut_event_time_ms, settled_event_time_ms; /* event_time_ms at the cut, and at the last commit */
+};
+
+enum { LP_LANE_REFUSALS_MAX = 16 };
+
+/** A record whose output the brokers refused; when it comes again it is treated otherwise. */
+struct lp_lane_refusal {
+    uint64_t ticket;
+    uint32_t times;
+    struct lp_error error;
+};
+
+/** exactly_once: see lane_txn.c. */
+struct lp_lane_txn {
+    bool on;
+    bool ready;             /* the coordinator knows our producer */
+    bool committing;        /* a cut is being committed */
+    bool reset;             /* what was taken since the last commit is void; it comes again after the sink's event */
+    bool broken;            /* an output is missing in the open transaction: it must not be committed */
+    bool said;              /* what the start waits for was logged */
+    uint64_t period_ns;     /* transaction.commit_ms */
+    uint64_t due_ns;        /* of the next cut; 0: nothing was taken since the last */
+    uint64_t cut_ns;        /* when the cut at hand was made */
+    uint64_t start_ns;      /* when the producer was made */
+    uint32_t taken;         /* records since the last cut */
+    uint32_t cut_taken;     /* records of the cut at hand */
+    int64_t first_open;     /* drift: as of the last commit */
+    int64_t cut_first_open; /* and of the cut at hand */
+    uint32_t refusal_count;
+    struct lp_lane_refusal refusals[LP_LANE_REFUSALS_MAX];
 };
 
 struct lp_lane {
@@ -34,7 +66,8 @@ struct lp_lane {
     struct lp_source *source; /* NULL until the first model */
     struct lp_sink *sink;
     struct lp_sink_topic *output, *dead_letter; /* dead_letter NULL: none configured */
-    struct lp_ledger *ledger;
+    struct lp_ledger *ledger;                   /* at_least_once */
+    struct lp_lane_txn txn;
     struct lp_kit *kit;
     uint64_t slot_version;
     struct lp_lane_partition *partitions; /* [LP_LANE_PARTITIONS_MAX] by source slot */
@@ -88,6 +121,36 @@ int64_t lp_lane_output_time(const struct lp_lane *lane, int64_t timestamp_ms);
 /** May nothing more be in flight? Then the lane stops taking records and goes on polling. */
 bool lp_lane_full(const struct lp_lane *lane);
 void lp_lane_on_report(void *context, uint64_t ticket, const struct lp_error *error);
+
+/** Drop the open batch: its records come again. */
+void lp_lane_drop_batch(struct lp_lane *lane);
+
+/* lane_txn.c: nothing of it is called unless lane->txn.on */
+/** The ticket of a record: names it when an output of it is refused. */
+uint64_t lp_lane_txn_ticket(uint32_t slot, int64_t offset);
+/** A record was taken, with whatever outcome. */
+void lp_lane_txn_note(struct lp_lane *lane, const struct lp_source_record *record);
+/** The refusal of an earlier output of this record, or NULL. */
+const struct lp_lane_refusal *lp_lane_txn_refusal(const struct lp_lane *lane, uint64_t ticket);
+void lp_lane_txn_on_refused(struct lp_lane *lane, uint64_t ticket, const struct lp_error *error);
+/** Once a turn: what the committer has done, and the next cut when it is due. */
+void lp_lane_txn_serve(struct lp_lane *lane);
+/** Is nothing taken that is not committed? */
+bool lp_lane_txn_settled(const struct lp_lane *lane);
+/** Commit all that was taken. False: not by the deadline, or it was aborted. */
+bool lp_lane_txn_finish(struct lp_lane *lane, uint64_t deadline_ns);
+/** Give up what was taken since the last commit; it comes again. */
+void lp_lane_txn_drop(struct lp_lane *lane);
+/** How long the lane may sleep, at most `timeout_ms`. */
+int lp_lane_txn_sleep_ms(const struct lp_lane *lane, int timeout_ms);
+/** Drift of a lane with nothing uncommitted. */
+void lp_lane_txn_merge_drift(struct lp_lane *lane, int64_t watermark_ms, bool flush);
+/** At the end: what was not committed never counts. */
+void lp_lane_txn_forget_drift(struct lp_lane *lane);
+
+/* lane.c */
+/** Event time no row can come before; INT64_MIN: no partition speaks. */
+int64_t lp_lane_watermark(const struct lp_lane *lane);
 
 /* lane_group.c */
 void lp_lane_on_assigned(void *context, uint32_t slot, uint32_t topic_index, int32_t partition);

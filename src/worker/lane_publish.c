@@ -12,6 +12,11 @@ enum { QUEUE_FULL_WAIT_MS = 10 };
 void lp_lane_on_report(void *context, uint64_t ticket, const struct lp_error *error)
 {
     struct lp_lane *lane = context;
+    if (error != NULL && lane->txn.on) {
+        lane->stats.delivery_errors++;
+        lp_lane_txn_on_refused(lane, ticket, error);
+        return;
+    }
     if (error != NULL) {
         /* Not acknowledged, so not done: the offset stays where it is and the record comes again after a restart. */
         lane->stats.delivery_errors++;
@@ -110,6 +115,7 @@ int64_t lp_lane_output_time(const struct lp_lane *lane, int64_t timestamp_ms)
 
 bool lp_lane_full(const struct lp_lane *lane)
 {
+    if (lane->txn.on && lp_sink_queued(lane->sink) >= (uint32_t)lane->shared->config->inflight_max_records) return true;
     return lp_ledger_free_entries(lane->ledger) == 0 ||
            lp_sink_queued_bytes(lane->sink) > lane->shared->producer_queue_bytes / 2;
 }
@@ -215,6 +221,14 @@ static void observe_drift(struct lp_lane *lane)
     count_cleaned(kit);
 }
 
+void lp_lane_drop_batch(struct lp_lane *lane)
+{
+    struct lp_batch *batch = lane->kit != NULL ? &lane->kit->batch : NULL;
+    if (batch == NULL) return;
+    for (uint32_t i = 0; i < batch->record_count; i++) lp_headers_free(batch->records[i].headers);
+    lp_batch_clear(batch);
+}
+
 void lp_lane_flush_batch(struct lp_lane *lane)
 {
     struct lp_kit *kit = lane->kit;
@@ -245,6 +259,7 @@ void lp_lane_flush_batch(struct lp_lane *lane)
             kit->labels[row] = lp_model_label(kit->model, kit->scores + (size_t)row * outputs);
         send_prediction(lane, record, scored_time_ms);
     }
+    if (lane->failed && !failed_before) lane->txn.broken = true; /* records of it were taken and have no output */
     lane->now_ns = lp_clock_ns();
     uint64_t first_ns = batch->deadline_ns - lane->wait_ns;
     lp_latency_add(&lane->stats.fill, begin_ns > first_ns ? begin_ns - first_ns : 0, 1);

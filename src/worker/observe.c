@@ -27,11 +27,14 @@ static void render_counters(struct lp_buffer *out, const struct lp_lane_stats *s
         const char *name, *help;
         uint64_t value;
     } counters[] = {
-        {"lepton_records_total", "Records consumed.", s->records},
+        {"lepton_records_total", "Records consumed; exactly_once: attempts, an aborted transaction's come again.",
+         s->records},
         {"lepton_record_bytes_total", "Bytes of the values consumed.", s->record_bytes},
         {"lepton_rows_total", "Rows scored; with lepton_batches_total the mean batch size.", s->rows},
         {"lepton_batches_total", "Batches scored.", s->batches},
-        {"lepton_predictions_total", "Predictions handed to the producer.", s->predictions},
+        {"lepton_predictions_total",
+         "Predictions handed to the producer; exactly_once: attempts, see lepton_committed_records_total.",
+         s->predictions},
         {"lepton_prediction_bytes_total", "Bytes of the predictions.", s->prediction_bytes},
         {"lepton_acknowledged_total", "Messages that the brokers acknowledged.", s->acknowledged},
         {"lepton_delivery_errors_total", "Messages that the brokers refused for good.", s->delivery_errors},
@@ -52,6 +55,14 @@ static void render_counters(struct lp_buffer *out, const struct lp_lane_stats *s
         {"lepton_commits_total", "Offset commits.", s->commits},
         {"lepton_commit_failures_total", "Offset commits that failed; those of partitions still owned are retried.",
          s->commit_failures},
+        {"lepton_committed_records_total", "exactly_once: records whose transaction is committed.",
+         s->committed_records},
+        {"lepton_transactions_committed_total", "exactly_once: transactions committed.", s->transactions_committed},
+        {"lepton_transactions_aborted_total", "exactly_once: transactions aborted; their records came again.",
+         s->transactions_aborted},
+        {"lepton_transactions_fenced_total",
+         "exactly_once: producers made anew, after a time-out or because another process uses their name.",
+         s->transactions_fenced},
         {"lepton_backpressure_total", "Loops in which nothing more could be in flight.", s->backpressure_loops},
         {"lepton_drift_late_rows_total", "Rows whose drift window had closed.", s->late_rows},
     };
@@ -209,6 +220,8 @@ void lp_worker_render_metrics(void *context, struct lp_buffer *out)
                    "One batch: its first row to its close: decoding, cleaning, waiting.", &stats.fill);
     render_latency(out, "lepton_score_seconds", "One batch: cleaned rows to scores, drift counted.", &stats.score);
     render_latency(out, "lepton_publish_seconds", "One batch: scores to the producer's queue.", &stats.publish);
+    render_latency(out, "lepton_transaction_commit_seconds", "exactly_once: a transaction's last record to its commit.",
+                   &stats.commit);
     render_latency(out, "lepton_swap_seconds", "A lane's pause for a model change.", &stats.swap);
     render_latency(out, "lepton_event_to_prediction_seconds", "A record's event time to its prediction.",
                    &stats.event_to_prediction);

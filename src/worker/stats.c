@@ -69,6 +69,11 @@ void lp_lane_stats_merge(struct lp_lane_stats *into, const struct lp_lane_stats 
     into->swaps += from->swaps;
     into->backpressure_loops += from->backpressure_loops;
     into->late_rows += from->late_rows;
+    into->transactions_committed += from->transactions_committed;
+    into->transactions_aborted += from->transactions_aborted;
+    into->transactions_fenced += from->transactions_fenced;
+    into->committed_records += from->committed_records;
+    lp_latency_merge(&into->commit, &from->commit);
     lp_latency_merge(&into->fill, &from->fill);
     lp_latency_merge(&into->score, &from->score);
     lp_latency_merge(&into->publish, &from->publish);

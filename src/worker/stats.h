@@ -33,6 +33,9 @@ struct lp_lane_stats {
     uint64_t records, record_bytes, rows, batches, predictions, prediction_bytes, tombstones, dead_letters, skipped;
     uint64_t errors[LP_STAGE_COUNT];
     uint64_t acknowledged, delivery_errors, stale_reports, revoke_deadlines_missed, swaps, backpressure_loops;
+    uint64_t transactions_committed, transactions_aborted, transactions_fenced;
+    uint64_t committed_records;             /* exactly_once: of committed transactions; the others count attempts */
+    struct lp_latency commit;               /* one transaction: its cut to its end */
     uint64_t late_rows;                     /* drift: after their window had closed */
     struct lp_latency fill;                 /* one batch: its first row to its close: decoding, cleaning, waiting */
     struct lp_latency score;                /* one batch: clean rows to scores */
@@ -45,7 +48,7 @@ struct lp_lane_stats {
     uint64_t generation; /* of the model this lane scores with */
     uint64_t schema_id;  /* last writer schema seen, 0: none */
     uint64_t last_loop_ns;
-    bool joined, serving, stopped;
+    bool joined, serving, stopped, transactions_awaited;
     uint64_t rebalances, lost_assignments, offset_resets, offset_gap_records, stale_records, commits, commit_failures;
 };
 

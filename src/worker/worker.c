@@ -270,7 +270,10 @@ bool lp_worker_ready(struct lp_worker *worker, const char **ret_reason)
         struct lp_lane_stats stats;
         uint32_t lags;
         lp_lane_snapshot(worker->lanes[i], &stats, NULL, 0, &lags);
-        *ret_reason = !stats.serving ? "no model live" : !stats.joined ? "consumer group not joined" : NULL;
+        *ret_reason = !stats.serving               ? "no model live"
+                      : stats.transactions_awaited ? "transaction coordinator not reached yet"
+                      : !stats.joined              ? "consumer group not joined"
+                                                   : NULL;
         if (stats.stopped) *ret_reason = "a lane has stopped";
         if (*ret_reason != NULL) return false;
     }

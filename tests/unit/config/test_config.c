@@ -199,7 +199,7 @@ static void what_this_release_has_not_is_said(void **state)
     struct lp_config *config;
     struct lp_error err;
     static const char *const texts[] = {
-        GOOD "delivery=exactly_once", GOOD "slots=a,b",
+        GOOD "slots=a,b",
         "kafka.bootstrap.servers=a\ninput.topics=r\ngroup.id=g\noutput.topic=s\n" REGISTRY
         "model.uri=https://host/m.safetensors",
         "kafka.bootstrap.servers=a\ninput.topics=r\ngroup.id=g\noutput.topic=s\n" REGISTRY "model.uri=kafka:models"};

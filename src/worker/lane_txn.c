@@ -1,0 +1,274 @@
+/*
+ * exactly_once: what a lane takes in goes out in transactions, its offsets with it.
+ *
+ * A cut is made transaction.commit_ms after the first record since the last one: the batch is flushed, so that the
+ * offsets are exactly those behind the last record whose outputs are all in the transaction, and both go to the
+ * committer. Meanwhile the lane goes on: what it sends waits in the sink for the next transaction. Whatever goes wrong,
+ * all that was taken since the last commit is dropped, and the partitions begin again where the group says; it says so
+ * only after the fate of a commit under way is known.
+ */
+#include "worker/lane_private.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+
+enum { WAIT_MS = 20, OFFSET_BITS = 52, AWAITED_LOG_NS = 2000 * 1000 * 1000 };
+
+/* --- records --- */
+
+uint64_t lp_lane_txn_ticket(uint32_t slot, int64_t offset)
+{
+    return (uint64_t)slot << OFFSET_BITS | (((uint64_t)offset + 1) & ((UINT64_C(1) << OFFSET_BITS) - 1));
+}
+
+void lp_lane_txn_note(struct lp_lane *lane, const struct lp_source_record *record)
+{
+    struct lp_lane_txn *txn = &lane->txn;
+    if (lane->failed) return; /* by this one, most likely: it must come again */
+    lane->partitions[record->slot].taken_offset = record->offset + 1;
+    txn->taken++;
+    if (txn->due_ns == 0) txn->due_ns = lane->now_ns + txn->period_ns;
+}
+
+const struct lp_lane_refusal *lp_lane_txn_refusal(const struct lp_lane *lane, uint64_t ticket)
+{
+    for (uint32_t i = 0; i < lane->txn.refusal_count; i++)
+        if (lane->txn.refusals[i].ticket == ticket) return &lane->txn.refusals[i];
+    return NULL;
+}
+
+/* The transaction is aborted for it; what the brokers do not take at the third try never will be. */
+void lp_lane_txn_on_refused(struct lp_lane *lane, uint64_t ticket, const struct lp_error *error)
+{
+    struct lp_lane_txn *txn = &lane->txn;
+    struct lp_lane_refusal *refusal = NULL;
+    for (uint32_t i = 0; i < txn->refusal_count; i++)
+        if (txn->refusals[i].ticket == ticket) refusal = &txn->refusals[i];
+    if (error->action != LP_SKIP_RECORD || (refusal != NULL && refusal->times >= 2)) {
+        lp_lane_fail(lane, error);
+        return;
+    }
+    if (refusal == NULL && txn->refusal_count == LP_LANE_REFUSALS_MAX) return; /* refused again, then */
+    if (refusal == NULL) {
+        refusal = &txn->refusals[txn->refusal_count++];
+        *refusal = (struct lp_lane_refusal){.ticket = ticket};
+    }
+    refusal->times++;
+    refusal->error = *error;
+}
+
+/* --- drift: counts only what was committed --- */
+
+static bool has_drift(const struct lp_lane *lane) { return lane->kit != NULL && lane->kit->drift_share != NULL; }
+
+static void cut_drift(struct lp_lane *lane)
+{
+    struct lp_kit *kit = lane->kit;
+    if (!has_drift(lane)) return;
+    struct lp_drift *cut = kit->drift_open;
+    lp_drift_set_aside(kit->drift_lane, cut, lp_lane_watermark(lane), kit->drift_cut);
+    kit->drift_open = kit->drift_cut;
+    kit->drift_cut = cut;
+    lane->txn.cut_first_open = lp_drift_lane_first_open(kit->drift_lane);
+}
+
+static void settle_drift(struct lp_lane *lane)
+{
+    if (!has_drift(lane)) return;
+    lp_drift_settle(lane->kit->drift_share->drift, lane->index, lane->kit->drift_cut, false);
+    lane->txn.first_open = lane->txn.cut_first_open;
+}
+
+void lp_lane_txn_forget_drift(struct lp_lane *lane)
+{
+    if (!has_drift(lane)) return;
+    lp_drift_forget(lane->kit->drift_open);
+    lp_drift_forget(lane->kit->drift_cut);
+    lp_drift_lane_forget(lane->kit->drift_lane, lane->txn.first_open);
+}
+
+void lp_lane_txn_merge_drift(struct lp_lane *lane, int64_t watermark_ms, bool flush)
+{
+    struct lp_kit *kit = lane->kit;
+    if (!flush && !lp_lane_txn_settled(lane)) return; /* it comes with the commit */
+    lp_drift_set_aside(kit->drift_lane, kit->drift_open, watermark_ms, kit->drift_open);
+    lp_drift_settle(kit->drift_share->drift, lane->index, kit->drift_open, flush);
+    lane->txn.first_open = lp_drift_lane_first_open(kit->drift_lane);
+}
+
+/* --- the cut --- */
+
+bool lp_lane_txn_settled(const struct lp_lane *lane)
+{
+    const struct lp_lane_txn *txn = &lane->txn;
+    return txn->taken == 0 && !txn->committing && !txn->reset && (lane->kit == NULL || lane->kit->batch.row_count == 0);
+}
+
+static void cut(struct lp_lane *lane)
+{
+    struct lp_lane_txn *txn = &lane->txn;
+    struct lp_source_offsets *offsets;
+    struct lp_error err;
+    lp_lane_flush_batch(lane);
+    if (txn->broken || !lp_sink_txn_open(lane->sink)) return; /* the next serve aborts */
+    for (uint32_t slot = 0; slot < lane->partition_limit; slot++) {
+        struct lp_lane_partition *partition = &lane->partitions[slot];
+        if (!partition->owned || partition->taken_offset < 0) continue;
+        lp_source_store(lane->source, slot, partition->taken_offset);
+        partition->cut_offset = partition->taken_offset;
+        partition->cut_event_time_ms = partition->event_time_ms;
+    }
+    if (lp_source_take_offsets(lane->source, &offsets, &err) != LP_OK) {
+        LP_LOG(LP_LOG_WARN, "transaction_given_up", lp_kv_int("lane", lane->index), lp_kv("reason", err.text));
+        lp_lane_txn_drop(lane);
+        return;
+    }
+    txn->due_ns = 0;
+    if (offsets == NULL) return;
+    cut_drift(lane);
+    txn->cut_taken = txn->taken;
+    txn->taken = 0;
+    txn->cut_ns = lp_clock_ns();
+    txn->committing = true;
+    lp_sink_commit(lane->sink, offsets);
+}
+
+/* --- what came of it --- */
+
+static void on_committed(struct lp_lane *lane)
+{
+    struct lp_lane_txn *txn = &lane->txn;
+    txn->committing = false;
+    for (uint32_t slot = 0; slot < lane->partition_limit; slot++) {
+        struct lp_lane_partition *partition = &lane->partitions[slot];
+        if (!partition->owned || partition->cut_offset < 0) continue;
+        partition->next_offset = partition->cut_offset;
+        partition->settled_event_time_ms = partition->cut_event_time_ms;
+    }
+    settle_drift(lane);
+    if (!txn->reset) txn->refusal_count = 0;
+    lane->stats.transactions_committed++;
+    lane->stats.committed_records += txn->cut_taken;
+    lane->stats.acknowledged += txn->cut_taken;
+    lp_latency_add(&lane->stats.commit, lp_clock_ns() - txn->cut_ns, 1);
+    txn->cut_taken = 0;
+    /* What waited begins its transaction only now. */
+    if (txn->due_ns != 0) txn->due_ns = lp_clock_ns() + txn->period_ns;
+}
+
+/* No record comes in until lp_source_rewind. */
+static void close_intake(struct lp_lane *lane)
+{
+    lane->txn.reset = true;
+    lp_lane_drop_batch(lane);
+    if (lane->source != NULL) lp_source_suspend(lane->source);
+}
+
+void lp_lane_txn_drop(struct lp_lane *lane)
+{
+    if (lane->txn.reset || (lp_lane_txn_settled(lane) && !lane->txn.broken && !lp_sink_txn_broken(lane->sink))) return;
+    close_intake(lane);
+    lp_sink_abort(lane->sink);
+}
+
+/* The fate of all that was sent is known: from where the group's offsets are. */
+static void go_back(struct lp_lane *lane)
+{
+    struct lp_lane_txn *txn = &lane->txn;
+    lp_lane_drop_batch(lane);
+    lp_lane_txn_forget_drift(lane);
+    for (uint32_t slot = 0; slot < lane->partition_limit; slot++) {
+        struct lp_lane_partition *partition = &lane->partitions[slot];
+        partition->taken_offset = partition->cut_offset = -1;
+        partition->event_time_ms = partition->settled_event_time_ms;
+        partition->held = false;
+    }
+    lane->held_count = 0;
+    txn->taken = txn->cut_taken = 0;
+    txn->due_ns = 0;
+    txn->committing = txn->reset = txn->broken = false;
+    if (lane->source != NULL) lp_source_rewind(lane->source);
+}
+
+static void on_event(struct lp_lane *lane, enum lp_txn_event event, const struct lp_error *reason)
+{
+    switch (event) {
+    case LP_TXN_READY:
+        lane->txn.ready = true;
+        LP_LOG(LP_LOG_INFO, "transactions_ready", lp_kv_int("lane", lane->index));
+        break;
+    case LP_TXN_COMMITTED: on_committed(lane); break;
+    case LP_TXN_ABORTED:
+    case LP_TXN_FENCED:
+        lane->txn.ready = true;
+        if (event == LP_TXN_ABORTED) lane->stats.transactions_aborted++;
+        else lane->stats.transactions_fenced++;
+        LP_LOG(LP_LOG_WARN, event == LP_TXN_ABORTED ? "transaction_aborted" : "producer_made_anew",
+               lp_kv_int("lane", lane->index), lp_kv("reason", reason->text),
+               lp_kv_int("records", lane->txn.taken + lane->txn.cut_taken));
+        if (!lane->txn.reset) close_intake(lane);
+        break;
+    case LP_TXN_FAILED: lp_lane_fail(lane, reason); break;
+    default: break;
+    }
+}
+
+static void say_what_is_awaited(struct lp_lane *lane)
+{
+    struct lp_lane_txn *txn = &lane->txn;
+    struct lp_error err;
+    uint64_t waited_ns = lp_clock_ns() - txn->start_ns;
+    bool trouble = lp_sink_txn_trouble(lane->sink, &err);
+    if (!txn->said && trouble && waited_ns > AWAITED_LOG_NS) {
+        LP_LOG(LP_LOG_WARN, "waiting", lp_kv("for", "transaction coordinator"), lp_kv_int("lane", lane->index),
+               lp_kv("reason", err.text));
+        txn->said = true;
+    }
+    if (waited_ns < (uint64_t)lane->shared->config->startup_timeout_ms * 1000000) return;
+    if (!trouble) lp_fail(&err, LP_E_TIMEOUT, LP_FATAL, "no answer");
+    (void)lp_error_wrap(&err, "start: transaction coordinator not reached within %lld ms",
+                        (long long)lane->shared->config->startup_timeout_ms);
+    lp_lane_fail(lane, &err);
+}
+
+void lp_lane_txn_serve(struct lp_lane *lane)
+{
+    struct lp_lane_txn *txn = &lane->txn;
+    struct lp_error reason;
+    on_event(lane, lp_sink_txn_poll(lane->sink, &reason), &reason);
+    if (!txn->ready) {
+        if (!lane->failed) say_what_is_awaited(lane);
+        return;
+    }
+    if (txn->broken || lp_sink_txn_broken(lane->sink)) lp_lane_txn_drop(lane);
+    if (txn->reset && lp_sink_txn_open(lane->sink)) go_back(lane);
+    if (lane->source == NULL || txn->reset || txn->committing || !lp_sink_txn_open(lane->sink)) return;
+    if (txn->due_ns == 0 && lp_source_has_offsets(lane->source)) txn->due_ns = lane->now_ns + txn->period_ns;
+    bool hurry = lp_slot_changed(lane->slot, lane->slot_version);
+    if (txn->due_ns != 0 && (hurry || lane->now_ns >= txn->due_ns)) cut(lane);
+}
+
+int lp_lane_txn_sleep_ms(const struct lp_lane *lane, int timeout_ms)
+{
+    const struct lp_lane_txn *txn = &lane->txn;
+    if (txn->committing || txn->reset || txn->due_ns == 0) return timeout_ms; /* the committer wakes us */
+    int64_t left_ms = ((int64_t)txn->due_ns - (int64_t)lp_clock_ns() + 999999) / 1000000;
+    return left_ms < 0 ? 0 : left_ms < timeout_ms ? (int)left_ms : timeout_ms;
+}
+
+bool lp_lane_txn_finish(struct lp_lane *lane, uint64_t deadline_ns)
+{
+    struct lp_lane_txn *txn = &lane->txn;
+    struct lp_error err;
+    if (!txn->ready || lane->source == NULL) return lp_lane_txn_settled(lane);
+    for (;;) {
+        lane->now_ns = lp_clock_ns();
+        if (txn->taken > 0) txn->due_ns = lane->now_ns;
+        lp_lane_txn_serve(lane);
+        if (txn->reset || txn->broken || lp_sink_fatal(lane->sink, &err)) return false;
+        if (lp_lane_txn_settled(lane)) return true;
+        if (lp_clock_ns() >= deadline_ns || lp_lane_drain_is_over(lane)) return false;
+        lp_sink_txn_wait(lane->sink, WAIT_MS);
+        lp_sink_poll(lane->sink, 0);
+    }
+}
