@@ -25,11 +25,13 @@ static void detect(void)
     /* libgcc's check reads CPUID and XCR0: a feature whose registers the system does not save is absent. */
     __builtin_cpu_init();
     bool no_avx2 = disabled("avx2"), no_avx512 = no_avx2 || disabled("avx512");
-    detected.avx2 = !no_avx2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    detected.avx2 =
+        !no_avx2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     detected.avx512 = !no_avx512 && detected.avx2 && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
     detected.vnni = detected.avx512 && !disabled("vnni") && __builtin_cpu_supports("avx512vnni");
+    detected.vbmi = detected.avx512 && !disabled("vbmi") && __builtin_cpu_supports("avx512vbmi");
 #endif
 }
 

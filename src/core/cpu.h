@@ -5,12 +5,13 @@
 #include <stdbool.h>
 
 struct lp_cpu {
-    bool avx2;   /* AVX2 and FMA */
+    bool avx2;   /* AVX2, FMA and BMI2 */
     bool avx512; /* F, BW, DQ, VL */
     bool vnni;   /* AVX-512 VNNI */
+    bool vbmi;   /* AVX-512 VBMI */
 };
 
-/** Detected once; the environment's LEPTON_CPU_DISABLE=avx512,avx2,vnni masks (a lower level takes the higher ones
+/** Detected once; the environment's LEPTON_CPU_DISABLE=avx512,avx2,vnni,vbmi masks (a lower level takes the higher ones
  * along). */
 const struct lp_cpu *lp_cpu_get(void);
 

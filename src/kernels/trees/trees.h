@@ -73,6 +73,9 @@ struct lp_trees {
     double divisor;     /* of the sums, behind everything; 1: none */
 };
 
+/** Names of the kernels that this CPU can run, best first, "scalar" last; for tests and benches. */
+uint32_t lp_trees_kernels(const struct lp_cpu *cpu, const char **ret_names, uint32_t names_max);
+
 struct lp_trees_model; /* kernel chosen and packed; immutable, any thread; borrows the arrays of its lp_trees */
 
 /**
