@@ -8,10 +8,12 @@ import re
 import signal
 import time
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ElectionType, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from process import Child, free_port, port_open, temp_folder, wait_for
+from proxy import Proxy
+from reassign import reassign
 
 SUPPORT = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(SUPPORT))
@@ -31,20 +33,28 @@ def cache_folder():
 
 
 class Broker:
-    """A cluster of combined broker and controller nodes on free ports of 127.0.0.1."""
+    """A cluster of combined broker and controller nodes on free ports of 127.0.0.1.
 
-    def __init__(self, version=None, nodes=1, heap=None, config=None):
+    With `proxied` each node has a second listener behind a Proxy (`proxies`), which clients of `proxied_bootstrap` use.
+    `environment` is added to the nodes' own.
+    """
+
+    def __init__(self, version=None, nodes=1, heap=None, config=None, proxied=False, environment=None):
         self.version = version or versions()[0]
         self.folder = temp_folder("kafka")
         self._heap = heap or SMALL_HEAP
         self._extra = config or {}
         self._nodes = []
+        self._environment = {**os.environ, **environment} if environment else None
         library = os.path.join(cache_folder(), "kafka-%s" % self.version, "lib")
         if not os.path.isdir(library):
             raise RuntimeError("no Kafka %s in %s: run tests/support/fetch.sh" % (self.version, cache_folder()))
         self._java = ["java", *self._heap, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", library + "/*"]
         self._ports = [(free_port(), free_port()) for _ in range(nodes)]
         self.bootstrap = ",".join("127.0.0.1:%d" % port for port, _ in self._ports)
+        self._behind = [free_port() for _ in range(nodes)] if proxied else []
+        self.proxies = [Proxy(free_port(), port) for port in self._behind]
+        self.proxied_bootstrap = ",".join("127.0.0.1:%d" % proxy.port for proxy in self.proxies)
         formats = []
         for index in range(nodes):
             path = self._write_config(index, nodes)
@@ -87,6 +97,14 @@ class Broker:
             # A test expects its records to stay; their times may be years ago.
             "log.retention.ms": -1,
         }
+        if self.proxies:
+            values.update({
+                "listeners": values["listeners"] + ",PROXIED://127.0.0.1:%d" % self._behind[index],
+                "advertised.listeners": "PLAINTEXT://127.0.0.1:%d,PROXIED://127.0.0.1:%d"
+                                        % (port, self.proxies[index].port),
+                "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
+                "inter.broker.listener.name": "PLAINTEXT",
+            })
         if nodes > 1:
             values.update({
                 "default.replication.factor": copies, "min.insync.replicas": 2,
@@ -99,7 +117,14 @@ class Broker:
         return self._config(index)
 
     def start(self, index=0):
-        self._nodes[index] = Child([*self._java, "kafka.Kafka", self._config(index)], self._log(index))
+        self._nodes[index] = Child([*self._java, "kafka.Kafka", self._config(index)], self._log(index),
+                                   env=self._environment)
+
+    def ended(self, index=0):
+        return self._nodes[index].poll() is not None
+
+    def log_tail(self, index=0):
+        return self._nodes[index].log_tail(8)
 
     def stop_node(self, index=0, number=signal.SIGKILL):
         self._nodes[index].signal(number)
@@ -126,6 +151,8 @@ class Broker:
         for node in self._nodes:
             if node is not None:
                 node.kill()
+        for proxy in self.proxies:
+            proxy.stop()
 
     # --- topics ---
 
@@ -144,6 +171,16 @@ class Broker:
         resource = ConfigResource(ConfigResource.Type.TOPIC, name,
                                   set_config={key.replace("_", "."): str(value) for key, value in config.items()})
         self.admin.alter_configs([resource])[resource].result(30)
+
+    def move_leaders(self, topics, rng):
+        """Shuffle the replicas of every partition and let the new first ones lead. Nodes that are down are passed over."""
+        metadata = self.admin.list_topics(timeout=10)
+        replicas = {name: {p: rng.sample(part.replicas, len(part.replicas))
+                           for p, part in metadata.topics[name].partitions.items()} for name in topics}
+        alive = next(i for i, node in enumerate(self._nodes) if node.poll() is None)
+        reassign(self._ports[alive][0], replicas)
+        partitions = [TopicPartition(name, p) for name in topics for p in replicas[name]]
+        self.admin.elect_leaders(ElectionType.PREFERRED, partitions).result(30)
 
     def ends(self, topic):
         """{partition: end offset}."""

@@ -1,8 +1,10 @@
 """Child processes that never outlive the test: free ports, start, wait, end, log files."""
 
 import atexit
+import concurrent.futures
 import ctypes
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,15 +14,24 @@ import time
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
+# The kernel's "parent" of PR_SET_PDEATHSIG is the thread that forked: one that lives as long as the test starts them all.
+_starter = concurrent.futures.ThreadPoolExecutor(1)
 _children = []
 _folders = []
 
 
 def free_port():
-    """A port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of 127.0.0.1 that is free now, below those that the kernel gives to outgoing connections: a server that is
+    restarted finds it free again, and a client that tries it meanwhile cannot connect to itself."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def temp_folder(prefix):
@@ -49,8 +60,8 @@ class Child:
         self.usage = None
         self.returncode = None
         self._log = open(log_path, "ab")
-        self._process = subprocess.Popen(argv, stdout=self._log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                         env=env, cwd=cwd, preexec_fn=setup)
+        self._process = _starter.submit(subprocess.Popen, argv, stdout=self._log, stderr=subprocess.STDOUT,
+                                        stdin=subprocess.DEVNULL, env=env, cwd=cwd, preexec_fn=setup).result()
         self.pid = self._process.pid
         _children.append(self)
 

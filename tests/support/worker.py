@@ -37,6 +37,7 @@ class Worker:
         self.settings.update(settings)
         self._before_exec = before_exec
         self.prefix = []  # a tool to run it under
+        self.environment = {}  # for start()
         self.child = None
         self._runs = 0
         if start:
@@ -54,6 +55,7 @@ class Worker:
         self._runs += 1
         log = os.path.join(self.folder, "run-%d.log" % self._runs)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LEPTON_") or k == "LEPTON_CPU_DISABLE"}
+        environment.update(self.environment)
         self.child = Child([*self.prefix, binary(), "run", self.config_path()], log, env=environment,
                            before_exec=self._before_exec)
 

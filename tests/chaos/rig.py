@@ -1,0 +1,448 @@
+"""One world under test: a cluster, a registry, topics, four workers of which some run, the stream, and who reads it all."""
+
+import json
+import re
+import signal
+import threading
+import time
+
+import fastavro
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from checker import Account, Round
+from control import Control, sha256
+from damage import MAX_BYTES
+from feed import Feed, Pool
+from kafka import Broker
+from process import temp_folder, wait_for
+from registry import FakeRegistry
+from shim import Shim
+from worker import SANITIZER_MARKS, Worker
+
+PARTITIONS = 6
+VERSIONS = ("1", "2", "3")
+WORKERS = 4
+SESSION_MS = 6000
+COMMIT_MS = 200
+RESTART_S = 0.5  # the supervisor's pause, as an orchestrator's
+
+# What a worker says when it knows that records may come twice: log event -> None or a field that must not be 0.
+INCIDENTS = {"assignment_lost": None, "partitions_revoked": "unacknowledged", "drain_unfinished": None,
+             "lane_failed": None}
+LOG_LINE = re.compile(r"time=(\S+) level=\w+ event=(\w+)(.*)")
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+class Member(Worker):
+    """A worker that is started again when it ends by itself, as an orchestrator would, and whose log is followed."""
+
+    def __init__(self, name, static, bootstrap, settings):
+        own = {"replica.id": name, "group.instance.id": name if static else None}
+        super().__init__(bootstrap, {**settings, **own}, start=False)
+        self.name, self.static = name, static
+        self.wanted = False
+        self.lock = threading.RLock()
+        self._read = {}
+
+    def up(self):
+        with self.lock:
+            self.wanted = True
+            if self.child is None or self.child.poll() is not None:
+                self.start()
+
+    def down(self, timeout_s=60):
+        """SIGTERM; returns the exit code."""
+        with self.lock:
+            self.wanted = False
+            if self.child is None or self.child.poll() is not None:
+                return None
+            self.child.signal(signal.SIGTERM)
+            return self.child.wait(timeout_s)
+
+    def destroy(self):
+        """kill -9."""
+        with self.lock:
+            self.wanted = False
+            self.child.kill()
+
+    def running(self):
+        return self.child is not None and self.child.poll() is None
+
+    def new_lines(self):
+        """Lines that the present run logged since the last call."""
+        with self.lock:
+            if self.child is None:
+                return []
+            path = self.child.log_path
+            with open(path, "rb") as file:
+                file.seek(self._read.get(path, 0))
+                data = file.read()
+            whole = data[:data.rfind(b"\n") + 1]
+            self._read[path] = self._read.get(path, 0) + len(whole)
+            return whole.decode("utf-8", "replace").splitlines()
+
+
+class Reader:
+    """Follows input, predictions and dead letters from a thread and feeds the account."""
+
+    def __init__(self, rig):
+        self._rig = rig
+        self._stop = threading.Event()
+        self.error = None
+        self.positions = {}
+        self._consumer = Consumer({
+            "bootstrap.servers": rig.broker.bootstrap, "group.id": "checker", "log_level": 0,
+            "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "error", "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 50, "reconnect.backoff.max.ms": 500})
+        self._consumer.assign([TopicPartition(rig.names[key], p, 0) for key in ("input", "predictions", "dead")
+                               for p in range(rig.partition_count(key))])
+        self._schemas = {}
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            while not self._stop.is_set():
+                messages = self._consumer.consume(2000, timeout=0.1)
+                if messages:
+                    with self._rig.lock:
+                        self._rig.account.grow(self._rig.feed.written)
+                        for message in messages:
+                            self._take(message)
+        except BaseException as error:
+            self.error = error
+
+    def _take(self, message):
+        error = message.error()
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:  # behind a transaction's marker, which is never read
+                self.positions[message.topic(), message.partition()] = message.offset()
+                return
+            if error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT) or error.retriable():
+                return
+            raise AssertionError("the checker's consumer: %s" % error)
+        account, names, topic = self._rig.account, self._rig.names, message.topic()
+        self.positions[topic, message.partition()] = message.offset() + 1
+        if topic == names["input"]:
+            account.saw_input(message.key(), message.partition(), message.offset())
+        elif topic == names["predictions"]:
+            account.saw_prediction(message.key(), message.partition(), message.timestamp()[1],
+                                   self._decode(message.value()))
+        else:
+            headers = {k: v.decode("utf-8", "replace") if v is not None else None for k, v in message.headers() or []}
+            account.saw_letter(message.key(), message.timestamp()[1], message.value(), headers)
+
+    def _decode(self, value):
+        if value is None:
+            return None
+        schema_id = int.from_bytes(value[1:5], "big")
+        if schema_id not in self._schemas:
+            self._schemas[schema_id] = fastavro.parse_schema(json.loads(self._rig.registry.ids[schema_id]))
+        return fastavro.schemaless_reader(_Bytes(value), self._schemas[schema_id])
+
+    def check(self):
+        if self.error:
+            raise self.error
+
+    def stop(self):
+        self._stop.set()
+        self._thread.join(30)
+        self._consumer.close()
+
+
+class _Bytes:
+    """A reader behind the framing."""
+
+    def __init__(self, value):
+        self._value, self._at = value, 5
+
+    def read(self, count):
+        self._at += count
+        return self._value[self._at - count:self._at]
+
+
+class Rig:
+    def __init__(self, options, rng, say):
+        self.say, self.options = say, options
+        self.lock = threading.Lock()
+        self.rounds = [Round(-1, "start", now_ms())]
+        self.generation = 0
+        self.starts = self.self_exits = 0
+        self.folder = temp_folder("chaos")
+        self.registry = FakeRegistry()
+        self.broker = Broker(options.kafka, nodes=options.brokers, proxied=True, environment=options.shim_environment,
+                             config={"group.min.session.timeout.ms": 1000})
+        self._make_topics()
+        self.pool = Pool(self.folder, self.registry, self.names["input"] + "-value", VERSIONS)
+        self.account = Account(PARTITIONS, self.pool.fate, options.delivery == "exactly_once")
+        self.control = Control(self.broker, self.names)
+        self.assignor = rng.choice(["range", "cooperative-sticky"])
+        settings = self._settings()
+        self.members = [Member("w%d" % i, i % 2 == 1, self.broker.proxied_bootstrap, {**settings, "lanes": 1 + i // 2})
+                        for i in range(WORKERS)]
+        self.shims = {name: Shim(name) for name in ["broker", *(m.name for m in self.members)]} if options.shim else {}
+        for member in self.members:
+            member.environment = Shim.environment_of(options, member.name) or {}
+        self.feed = Feed(self.broker, self.names["input"], self.pool, PARTITIONS, options.rate)
+        self.reader = Reader(self)
+        self._supervising = True
+        self._supervisor = threading.Thread(target=self._supervise, daemon=True)
+        self.deploy("1")  # a state that every replica has accepted, to fall back to
+        for member in self.members[:3]:
+            member.up()
+        self._supervisor.start()
+
+    def _make_topics(self):
+        self.names = {key: "chaos-" + key for key in ("input", "predictions", "dead", "control", "status", "drift")}
+        for key in ("input", "predictions", "dead", "drift"):
+            more = {} if key == "input" else {"message_timestamp_type": "LogAppendTime"}
+            self.broker.create_topic(self.names[key], self.partition_count(key), **more)
+        for key in ("control", "status"):
+            self.broker.create_topic(self.names[key], 1, cleanup_policy="compact")
+
+    @staticmethod
+    def partition_count(key):
+        return PARTITIONS if key in ("input", "predictions") else 1
+
+    def _settings(self):
+        names = self.names
+        return {
+            "input.topics": names["input"], "output.topic": names["predictions"], "dead_letter.topic": names["dead"],
+            "control.topic": names["control"], "status.topic": names["status"], "drift.topic": names["drift"],
+            "group.id": "chaos", "registry.url": self.registry.url, "registry.timeout_ms": 1000,
+            "output.fields": "version,scores,partition,offset", "output.partition": "source",
+            "model.root.path": self.folder, "model.uri": self.pool.models["1"].uri, "input.record.max_bytes": MAX_BYTES,
+            "delivery": self.options.delivery, "commit.interval_ms": COMMIT_MS,
+            "kafka.consumer.session.timeout.ms": SESSION_MS, "kafka.consumer.heartbeat.interval.ms": 1000,
+            "kafka.consumer.partition.assignment.strategy": self.assignor,
+            "revoke.timeout_ms": 4000, "shutdown.timeout_ms": 10000, "status.interval_ms": 1000,
+            "kafka.reconnect.backoff.max.ms": 1000,
+        }
+
+    # --- rounds ---
+
+    def begin_round(self, number, fault):
+        with self.lock:
+            begin_ms = now_ms()
+            self.rounds[-1].end_ms = begin_ms
+            self.rounds.append(Round(number, fault, begin_ms))
+            del self.rounds[:-3]
+        return self.rounds[-1]
+
+    def event(self, text, at_ms=None):
+        """Something happened after which at_least_once may repeat records."""
+        self.rounds[-1].events.append((at_ms or now_ms(), text))
+
+    def settle(self, timeout_s):
+        """Until everything written so far has its fate. False: something never got one (a violation by now)."""
+        limit = self.feed.written
+        self.tend_brokers()
+
+        def done():
+            self.check()
+            return self.account.frontier >= limit
+        try:
+            wait_for(done, timeout_s, "recovery", 0.05)
+            settled = True
+        except TimeoutError:
+            settled = False
+            self.describe()
+            with self.lock:
+                self.account.abandon(limit)
+            for member in self.running():  # the next round begins with a world that works
+                self.kill(member)
+                member.up()
+        self.watch_logs()
+        return settled
+
+    def attribute(self, final=False):
+        with self.lock:
+            self.account.attribute(self.rounds, final)
+
+    def check(self):
+        self.feed.check()
+        self.reader.check()
+
+    def describe(self):
+        """What stands still, for the log of the run."""
+        with self.lock:
+            account = self.account
+            self.say("  written %d, acknowledged %d, frontier %d, missing %s, high %s"
+                     % (self.feed.written, self.feed.acknowledged, account.frontier,
+                        account.missing(self.feed.written)[:6], account.high))
+        for member in self.members:
+            if member.running():
+                status = member.get("/status", 1)[1]
+                self.say("  %s: %s %s" % (member.name, member.get("/readyz", 1)[1].strip(), status[status.find('"records"'):400]))
+                self.say("\n".join("    " + line[:300] for line in member.child.log_tail(6).splitlines()))
+
+    def tend_brokers(self):
+        """A broker that ended and that no fault holds down is the harness's trouble: said, and started again."""
+        for node in range(self.options.brokers):
+            if self.broker.ended(node):
+                self.say("  broker %d ended by itself:\n%s" % (node + 1, self.broker.log_tail(node)))
+                self.broker.start(node)
+
+    # --- workers ---
+
+    def _supervise(self):
+        while self._supervising:
+            for member in self.members:
+                if not member.lock.acquire(blocking=False):
+                    continue  # a fault has it in hand
+                try:
+                    if member.wanted and member.child.poll() is not None:
+                        self._ended_by_itself(member)
+                        time.sleep(RESTART_S)
+                        member.start()
+                finally:
+                    member.lock.release()
+            time.sleep(0.05)
+
+    def _ended_by_itself(self, member):
+        code = member.child.returncode
+        self.self_exits += 1
+        self.event("%s ended with %s" % (member.name, code))
+        self._search_log(member)
+        errors = [line for line in member.child.log().splitlines() if "level=error" in line or line.startswith("lepton:")]
+        self.say("  %s ended by itself with %s: %s" % (member.name, code, "; ".join(errors[-3:])))
+        if code < 0:
+            with self.lock:
+                self.account.violate("crash", "%s: signal %d\n%s", member.name, -code, member.child.log_tail())
+
+    def _search_log(self, member):
+        found = SANITIZER_MARKS.search(member.child.log())
+        if found:
+            with self.lock:
+                self.account.violate("crash", "%s: %s", member.name, member.child.log()[found.start():][:4000])
+
+    def watch_logs(self):
+        """Incidents that workers report themselves become events of the round under way."""
+        for member in self.members:
+            self._watch_log(member)
+
+    def _watch_log(self, member):
+        for line in member.new_lines():
+            found = LOG_LINE.match(line)
+            if not found or found.group(2) not in INCIDENTS:
+                continue
+            field = INCIDENTS[found.group(2)]
+            if field and (" %s=0" % field) in found.group(3):
+                continue
+            self.event("%s: %s%s" % (member.name, found.group(2), found.group(3)), self.rounds[-1].begin_ms)
+
+    def running(self):
+        return [m for m in self.members if m.wanted]
+
+    def kill(self, member):
+        self._watch_log(member)
+        self.event("%s killed" % member.name)
+        member.destroy()
+        self._search_log(member)
+
+    def restart_cleanly(self, member, pause_s=0.0):
+        self.terminate(member)
+        time.sleep(pause_s)
+        member.up()
+
+    def terminate(self, member):
+        if member.child is None:
+            return
+        code = member.down()
+        self._watch_log(member)
+        self._search_log(member)
+        if code not in (0, None):
+            self.event("%s: SIGTERM ended with %d" % (member.name, code))
+            self.say("  %s: SIGTERM ended with %d: %s" % (member.name, code, member.child.log_tail(3)))
+
+    def restore(self, count=3):
+        """`count` workers run again."""
+        for member in self.members[:count]:
+            member.up()
+        for member in self.members[count:]:
+            self.terminate(member)
+
+    def wait_ready(self, timeout_s=30):
+        wait_for(lambda: all(m.get("/readyz", 1)[0] == 200 for m in self.running()), timeout_s, "workers to be ready", 0.1)
+
+    # --- control ---
+
+    def deploy(self, version, **more):
+        self.generation += 1
+        self.control.deploy(self.generation, self.pool.models[version].path, **more)
+
+    def hostile_values(self, rng):
+        """Control records that must change nothing. Those with a generation of their own use it up."""
+        self.generation += 1
+        good = {"format": 1, "generation": self.generation,
+                "active": {"uri": self.pool.models["1"].uri, "sha256": sha256(self.pool.models["1"].path)}}
+
+        def edited(**more):
+            return json.dumps({**good, **more}).encode()
+
+        def elsewhere(uri):
+            return edited(active={"uri": uri, "sha256": good["active"]["sha256"]})
+
+        return {
+            "random bytes": rng.randbytes(rng.randint(1, 300)),
+            "empty": b"",
+            "cut JSON": edited()[:-rng.randint(1, 40)],
+            "not an object": b"[1, 2, 3]",
+            "nested deep": b"[" * 20000,
+            "too large": edited(previous={"uri": "file:///" + "a" * 70000, "sha256": "0" * 64}),
+            "unknown field": edited(shutdown=True),
+            "generation is a text": edited(generation="999999"),
+            "generation is negative": edited(generation=-1),
+            "generation is old": edited(generation=0),
+            "out of the root": elsewhere(self.pool.outside.uri),
+            "out of the root by dots": elsewhere("file://%s/../%s" % (self.folder, self.pool.outside.path.lstrip("/"))),
+            "a device": elsewhere("file:///dev/zero"),
+            "no such file": elsewhere("file://%s/none.safetensors" % self.folder),
+            "wrong SHA-256": edited(active={"uri": good["active"]["uri"], "sha256": "0" * 64}),
+            "a foreign host": elsewhere("http://127.0.0.1:1/model.safetensors"),
+            "damaged model": edited(active={"uri": self.pool.damaged.uri, "sha256": sha256(self.pool.damaged.path)}),
+        }
+
+    # --- the end ---
+
+    def finish(self, timeout_s=60):
+        """The stream ends, the rest is scored, workers end cleanly, every committed offset is its partition's end."""
+        self.feed.stop()
+        self.settle(timeout_s)
+        ends = self.broker.ends(self.names["input"])
+
+        def committed():
+            return self.broker.committed("chaos", self.names["input"])
+        try:
+            wait_for(lambda: committed() == ends, 30, "committed offsets", 0.2)
+        except TimeoutError:
+            with self.lock:
+                self.account.violate("stands still", "committed offsets %s, ends %s", committed(), ends)
+        for member in self.members:
+            self.terminate(member)
+        self._supervising = False
+        wait_for(self._read_all, 60, "the checker to read to the end", 0.1)
+        self.reader.stop()
+        self.attribute(final=True)
+        written = sum(ends.values())
+        if not self.feed.written == written == self.account.inputs_read == self.account.frontier:
+            raise AssertionError("written %d, in the topic %d, read %d, accounted for %d"
+                                 % (self.feed.written, written, self.account.inputs_read, self.account.frontier))
+
+    def _read_all(self):
+        self.check()
+        return all(self.reader.positions.get((self.names[key], p), 0) >= end for key in ("input", "predictions", "dead")
+                   for p, end in self.broker.ends(self.names[key]).items())
+
+    def close(self):
+        self._supervising = False
+        for member in self.members:
+            if member.running():
+                member.wanted = False
+                member.child.signal(signal.SIGCONT)
+                member.child.kill()
+        self.broker.stop()
+        self.registry.stop()
