@@ -109,7 +109,7 @@ if [ -n "$only" ]; then
     done
 else
     # A suite that quietly registered nothing would look green. Kernels and golden rows repeat themselves at lesser CPUs.
-    for label in unit fuzz kernels golden pipeline broker house; do
+    for label in unit fuzz kernels golden pipeline broker chaos house; do
         has release $label || { echo "no tests with the label $label" >&2; exit 1; }
     done
     suite release release

@@ -49,9 +49,9 @@ class Account:
         self.texts = []
         self.pending = []  # duplicates that no event explains yet
 
-    def violate(self, kind, text, *values):
+    def violate(self, kind, text, *values, count=1):
         assert kind in KINDS
-        self.violations[kind] += 1
+        self.violations[kind] += count
         if len(self.texts) < SHOWN:
             self.texts.append("%s: %s" % (kind, text % values))
 
@@ -179,15 +179,14 @@ class Account:
 
     def abandon(self, limit):
         """What is missing below `limit` will not come: lost where its partition has gone on, else it stands still."""
-        waiting = collections.defaultdict(list)
+        lost, waiting = collections.defaultdict(list), collections.defaultdict(list)
         for index in self.missing(limit):
             partition, offset = index % self.partitions, index // self.partitions
-            if self.high[partition] > offset:
-                self.violate("lost", "partition %d, offset %d: its partition is at %d", partition, offset,
-                             self.high[partition])
-            else:
-                waiting[partition].append(offset)
+            (lost if self.high[partition] > offset else waiting)[partition].append(offset)
             self.states[index] = BLAMED
+        for partition, offsets in sorted(lost.items()):
+            self.violate("lost", "partition %d: offset %d and %d more up to %d; the partition is at %d", partition,
+                         offsets[0], len(offsets) - 1, offsets[-1], self.high[partition], count=len(offsets))
         for partition, offsets in sorted(waiting.items()):
             self.violate("stands still", "partition %d waits at offset %d, with %d more", partition, offsets[0],
                          len(offsets) - 1)

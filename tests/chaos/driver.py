@@ -24,6 +24,7 @@ from rig import Rig
 from shim import Shim
 
 SETTLE_S = 90
+SETTLE_SABOTAGED_S = 15
 
 
 def parse():
@@ -81,7 +82,7 @@ def run_round(rig, options, number):
     current = rig.begin_round(number, name)
     text = faults.FAULTS[name][0](rig, rng)
     faulted = time.monotonic()
-    settled = rig.settle(SETTLE_S)
+    settled = rig.settle(SETTLE_SABOTAGED_S if options.until_violation else SETTLE_S)
     rig.attribute()
     for proxy in rig.broker.proxies:
         proxy.heal()

@@ -41,7 +41,7 @@ def temp_folder(prefix):
     return path
 
 
-def _die_with_parent():
+def die_with_parent():
     # ctest ends a test that is too slow with SIGKILL: no handler of ours would run.
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -51,7 +51,7 @@ class Child:
 
     def __init__(self, argv, log_path, env=None, cwd=None, before_exec=None):
         def setup():
-            _die_with_parent()
+            die_with_parent()
             if before_exec:
                 before_exec()
 
