@@ -12,7 +12,7 @@ enum {
     LANES_MAX = 256,
     LANE_MAX_BYTES = 1 << 30,
     FETCH_MIN_BYTES = 1 * MIB,
-    FETCH_MAX_BYTES = 64 * MIB, /* librdkafka's own default, where speed no longer rises */
+    FETCH_MAX_BYTES = 8 * MIB, /* speed rises no further; larger queues only leave the caches */
     INFLIGHT_MIN_RECORDS = 1024,
     INFLIGHT_MAX_RECORDS = 100000,
     INFLIGHT_RECORD_BYTES = 512, /* a small prediction in the producer's queue, with its key and its ledger entry */

@@ -116,7 +116,7 @@ static enum lp_code new_client(struct lp_source *source, struct lp_error *err)
     source->events = rd_kafka_queue_get_consumer(source->client);
     if (source->lane == NULL || source->events == NULL) return lp_fail(err, LP_E_IO, LP_FATAL, "consumer: no queue");
     rd_kafka_queue_cb_event_enable(source->events, on_event, source);
-    return LP_OK;
+    return source_refill_start(source, err);
 }
 
 /* Handles first, so that every message of a topic carries the pointer that we keep, with its index as opaque. */
@@ -222,6 +222,7 @@ enum lp_code lp_source_poll(struct lp_source *source, int timeout_ms, bool recor
     }
     if (records && !source->stopped && !source->state.fatal)
         rd_kafka_consume_callback_queue(source->lane, timeout_ms, source_on_message, source);
+    source_refill_look(source);
     publish_state(source);
     if (!source->state.fatal) return LP_OK;
     *err = source->fatal;
@@ -259,6 +260,9 @@ void lp_source_free(struct lp_source *source)
 {
     if (source == NULL) return;
     bool gone = true;
+    /* A client that hangs keeps its opaque pointers, and what still uses it the client: all stays allocated for good.
+     */
+    if (!source_refill_stop(source->refill, DESTROY_TIMEOUT_MS)) return;
     if (source->events != NULL) {
         rd_kafka_queue_cb_event_enable(source->events, NULL, NULL);
         rd_kafka_queue_destroy(source->events);
@@ -271,7 +275,6 @@ void lp_source_free(struct lp_source *source)
     }
     if (source->client != NULL)
         gone = lp_client_destroy(source->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_TIMEOUT_MS);
-    /* A client that hangs keeps its opaque pointers: they stay allocated for good. */
     if (!gone) return;
     free(source->topics);
     free(source->slots);

@@ -1,4 +1,5 @@
-/* Private to kafka/: the source's parts. source.c polls, source_group.c rebalances, source_slot.c keeps order. */
+/* Private to kafka/: the source's parts. source.c polls, source_group.c rebalances, source_slot.c keeps order,
+ * source_refill.c keeps librdkafka fetching. */
 #ifndef LP_KAFKA_SOURCE_PRIVATE_H
 #define LP_KAFKA_SOURCE_PRIVATE_H
 
@@ -46,13 +47,15 @@ struct lp_source {
     struct source_slot *slots; /* [partitions_max] */
     uint32_t *scratch;         /* [partitions_max] slots for the callbacks */
     uint64_t polls, store_due_ns, retry_due_ns;
-    bool records;   /* the poll at hand may hand records over */
-    bool stopped;   /* the callback wants no more in this poll */
-    bool attention; /* some slot is wanted, rewound or without a start */
-    bool dirty;     /* some slot has stored > given */
-    bool suspended; /* the group's offsets mean nothing yet: a transaction is being ended */
+    uint64_t taken_bytes; /* of keys and values that came out of librdkafka's queues */
+    bool records;         /* the poll at hand may hand records over */
+    bool stopped;         /* the callback wants no more in this poll */
+    bool attention;       /* some slot is wanted, rewound or without a start */
+    bool dirty;           /* some slot has stored > given */
+    bool suspended;       /* the group's offsets mean nothing yet: a transaction is being ended */
     bool closing, closed;
     uint64_t close_deadline_ns;
+    struct source_refill *refill; /* NULL: the library needs none */
     struct lp_error fatal;        /* when state.fatal */
     struct lp_source_state state; /* lane thread */
     pthread_mutex_t shared_lock;
@@ -92,6 +95,15 @@ void source_on_commit(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_top
 void source_serve_starts(struct lp_source *source);
 /** Hand all remaining slots back as lost. */
 void source_drop_slots(struct lp_source *source);
+
+/* --- source_refill.c --- */
+
+/** Starts the thread that keeps the fetch queue filled, where the library needs one. */
+LP_MUST_USE enum lp_code source_refill_start(struct lp_source *source, struct lp_error *err);
+/** Once a poll: wakes the fetcher when half of the queue's bound was consumed. Lane thread; never waits. */
+void source_refill_look(struct lp_source *source);
+/** False: it still waits for a broker after timeout_ms; the client, which it uses, must then stay. */
+LP_MUST_USE bool source_refill_stop(struct source_refill *refill, int timeout_ms);
 
 /* --- source.c --- */
 

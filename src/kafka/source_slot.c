@@ -200,6 +200,7 @@ void source_on_message(rd_kafka_message_t *message, void *opaque)
         on_failed(source, message);
         return;
     }
+    source->taken_bytes += message->len + message->key_len;
     uint32_t index = slot_of_message(source, message);
     if (__builtin_expect(index == LP_SOURCE_NO_SLOT, 0)) {
         source->state.stale_records++;

@@ -33,7 +33,7 @@ __attribute__((no_sanitize("thread"))) const char *__tsan_default_suppressions(v
 #define BED_UNUSED __attribute__((unused))
 #define BED_OK(call) bed_ok((call), &bed_err, #call, __LINE__)
 
-enum { BED_SETTINGS = 6 };
+enum { BED_SETTINGS = 8 };
 
 static struct lp_error bed_err;
 

@@ -45,7 +45,7 @@ static void a_cgroup_of_256_mb_with_one_lane_stays_below_its_limit(void **state)
 static void lanes_share_the_memory(void **state)
 {
     (void)state;
-    const struct lp_limits limits = {.cpus = 4, .memory_bytes = 1ull << 30, .memory_is_cgroups = true};
+    const struct lp_limits limits = {.cpus = 4, .memory_bytes = 128 << 20, .memory_is_cgroups = true};
     struct lp_config one = derived(&limits, 1, 0), four = derived(&limits, 0, 0);
     assert_int_equal(four.lanes, 4);
     assert_int_equal(four.memory_limit_bytes, one.memory_limit_bytes);
