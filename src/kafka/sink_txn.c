@@ -27,7 +27,8 @@ enum {
     COMMIT_CALL_MS = 1000,   /* resumed by the next call */
     BACKOFF_FIRST_MS = 50,
     BACKOFF_MAX_MS = 1000,
-    ANEW_PAUSE_MS = 100, /* doubled with every time within the period */
+    REFUSED_PAUSE_MS = 1000, /* before what a right was missing for is tried again */
+    ANEW_PAUSE_MS = 100,     /* doubled with every time within the period */
     ANEW_PAUSE_MAX_MS = 5000,
     ANEW_MAX = 5, /* so often within the period: another process uses our name */
     ANEW_PERIOD_MS = 60000,
@@ -72,28 +73,30 @@ struct sink_txn {
 
 enum verdict { DONE, AGAIN, ABORT, ANEW, FAILED, STOPPED };
 
-static const struct {
+/* What trying again does not mend: it stops the lane, or (a right that somebody may grant) is tried again slowly. */
+static const struct hopeless {
     rd_kafka_resp_err_t code;
+    bool stops;
     const char *cure;
 } hopeless[] = {
-    {RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE,
+    {RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, true,
      "delivery=exactly_once needs brokers with transactions (Kafka 2.5 or later): use delivery=at_least_once here"},
-    {RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION,
+    {RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, true,
      "delivery=exactly_once needs brokers with transactions (Kafka 2.5 or later): use delivery=at_least_once here"},
-    {RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-     "grant Write and Describe on the transactional id (prefix lepton-GROUP-)"},
-    {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, "grant IdempotentWrite on the cluster"},
-    {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, "grant Read on the group"},
-    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "grant Write on the output topics and Read on the input topics"},
-    {RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT,
+    {RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, true, "the topic's message format is too old for transactions"},
+    {RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT, true,
      "the brokers' transaction.max.timeout.ms is below 15000: raise it, or use delivery=at_least_once"},
-    {RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, "the topic's message format is too old for transactions"},
+    {RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, true,
+     "grant Write and Describe on the transactional id (prefix lepton-GROUP-)"},
+    {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, true, "grant IdempotentWrite on the cluster"},
+    {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, false, "grant Read on the group"},
+    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, false, "grant Write on the output topics"},
 };
 
-static const char *cure_of(rd_kafka_resp_err_t code)
+static const struct hopeless *find_hopeless(rd_kafka_resp_err_t code)
 {
     for (size_t i = 0; i < sizeof hopeless / sizeof *hopeless; i++)
-        if (hopeless[i].code == code) return hopeless[i].cure;
+        if (hopeless[i].code == code) return &hopeless[i];
     return NULL;
 }
 
@@ -110,14 +113,15 @@ static enum verdict judge(struct sink_txn *txn, rd_kafka_error_t *error, const c
 {
     if (error == NULL) return DONE;
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-    const char *cure = cure_of(code);
+    const struct hopeless *found = find_hopeless(code);
+    bool stops = found != NULL && found->stops;
     enum verdict verdict = rd_kafka_error_txn_requires_abort(error) ? ABORT
                            : rd_kafka_error_is_retriable(error)     ? AGAIN
-                           : cure != NULL                           ? FAILED
+                           : stops                                  ? FAILED
                                                                     : ANEW;
-    lp_fail(&txn->reason, cure != NULL ? LP_E_REFUSED : LP_E_IO, cure != NULL ? LP_FATAL : LP_RETRY,
-            "%s: %s: %s: %s%s%s", txn->transactional_id, what, rd_kafka_err2name(code), rd_kafka_error_string(error),
-            cure != NULL ? ": " : "", cure != NULL ? cure : "");
+    lp_fail(&txn->reason, found != NULL ? LP_E_REFUSED : LP_E_IO, stops ? LP_FATAL : LP_RETRY, "%s: %s: %s: %s%s%s",
+            txn->transactional_id, what, rd_kafka_err2name(code), rd_kafka_error_string(error),
+            found != NULL ? ": " : "", found != NULL ? found->cure : "");
     rd_kafka_error_destroy(error);
     return verdict;
 }
@@ -265,8 +269,8 @@ static void commit_job(void *context)
     if (verdict == ABORT) {
         done = LP_TXN_ABORTED;
         verdict = repeat(sink, call_abort, "abort_transaction");
-        /* A right that is missing today is missing at the next try, too. */
         if (verdict == DONE && reason.action == LP_FATAL) verdict = FAILED;
+        if (verdict == DONE && reason.code == LP_E_REFUSED && !rest(txn, REFUSED_PAUSE_MS)) verdict = STOPPED;
     }
     begin_next(sink, verdict, done);
     if (txn->event == LP_TXN_ABORTED || (verdict == FAILED && done == LP_TXN_ABORTED)) txn->reason = reason;
@@ -286,11 +290,9 @@ void sink_txn_delivered(struct lp_sink *sink, const rd_kafka_message_t *message)
     struct refusal refusal = {.ticket = (uint64_t)(uintptr_t)message->_private};
     char what[NAME_BYTES];
     snprintf(what, sizeof what, "topic %s, partition %d", rd_kafka_topic_name(message->rkt), (int)message->partition);
-    lp_client_fail(&refusal.error, message->err, what);
-    /* The brokers' answer to this message; all else is about the transaction and comes with its own error. */
-    bool about_it = refusal.error.action == LP_SKIP_RECORD || refusal.error.code == LP_E_NOT_FOUND ||
-                    refusal.error.code == LP_E_REFUSED;
-    if (!about_it) return;
+    lp_client_fail_on(&refusal.error, message->err, LP_SIDE_PRODUCE, what);
+    /* About this message; all else is about the transaction and comes with its own error. */
+    if (refusal.error.action != LP_SKIP_RECORD) return;
     if (txn->refused_count < REFUSED_MAX) txn->refused[txn->refused_count++] = refusal;
 }
 

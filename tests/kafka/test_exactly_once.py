@@ -1,35 +1,51 @@
 """delivery=exactly_once: a read_committed reader sees each input once, whatever happens to workers and brokers."""
 # sanitized
 
+import io
 import signal
 import time
 
+import fastavro
 import numpy as np
 
+from bundle import number_baseline
 from case import LONG, SANITIZED, KafkaCase, main, note
 from process import wait_for
 from records import Records, decode_predictions
 from stream import Stream
 
 PARTITIONS = 4
-RATE = 2000 if SANITIZED else 5000
+RATE = 1000 if SANITIZED else 4000
 KILLS = 12 if LONG else 3
+SESSION_S = 6
+TRANSACTION_S = 15  # lepton's transaction.timeout.ms
+LONG_KEY_BYTES = 5000
+
+
+def watched(features):
+    """A baseline for the first feature, so that drift counts its rows."""
+    rule = features[0]["normalize"]
+    features[0]["baseline"] = number_baseline(np.random.default_rng(1).normal(rule["mean"], rule["std"], 10000))
 
 
 class ExactlyOnce(KafkaCase):
-    def start_stream(self, seconds, **settings):
+    def prepare(self, seconds, **settings):
         self.settings = {**self.topics(PARTITIONS), "delivery": "exactly_once", **settings}
-        self.first = self.model()
+        self.first = self.model(edit=watched)
         self.settings["model.uri"] = self.first.uri
-        self.records = Records(self.first.manifest, RATE * seconds)
+        self.records = Records(self.first.manifest, RATE * seconds, outliers=0)
+
+    def start_stream(self, seconds, **settings):
+        self.prepare(seconds, **settings)
         self.stream = Stream(self, self.records, self.records.encode(self.input_framing()), RATE, PARTITIONS)
 
     def replica(self, number, **more):
-        """A worker with a name of its own, whose place in the group survives a restart."""
+        """A worker with a name of its own."""
         return self.worker({**self.settings, "replica.id": "r%d" % number, **more})
 
-    def static(self, number, **more):
-        return self.replica(number, **{"group.instance.id": "%sr%d" % (self.prefix, number), **more})
+    def static(self, number):
+        """Its place in the group survives a restart, so that a kill costs no session time-out."""
+        return self.replica(number, **{"group.instance.id": "%sr%d" % (self.prefix, number)})
 
     def out_count(self):
         return sum(self.broker.ends(self.names["predictions"]).values())
@@ -44,29 +60,27 @@ class ExactlyOnce(KafkaCase):
         return messages, decode_predictions(values, self.registry.schema(int.from_bytes(values[0][1:5], "big")))
 
     def finish(self, workers):
-        """End the stream, wait until all is committed; every input has exactly one prediction, in order, and right."""
+        """End the stream; every input has exactly one prediction, in order, and right. Returns (inputs, aborted)."""
         self.records.count = self.stream.stop()
         for worker in workers:
             worker.check_alive()
         self.wait_committed(60)
         messages, columns = self.committed_predictions()
         self.check_order(messages, columns)
-        extra = self.check_complete(columns, self.records, PARTITIONS)
-        self.assertEqual(extra, 0)
-        self.check_scores(columns, self.first_scores(), PARTITIONS)
+        self.check_complete(columns, self.records, PARTITIONS)
+        self.check_scores(columns, self.records.scores(self.first.manifest, self.first.tensors)[:self.records.count],
+                          PARTITIONS)
         written = len(self.broker.read(self.names["predictions"]))
         for worker in workers:
             worker.stop()
         return self.records.count, written - self.records.count
-
-    def first_scores(self):
-        return self.records.scores(self.first.manifest, self.first.tensors)[:self.records.count]
 
     def assigned(self, worker):
         worker.check_alive()
         return int(worker.metric("lepton_assigned_partitions"))
 
     def test_restarts_and_kill_9_repeat_nothing(self):
+        # Long transactions, so that kills fall into them.
         self.start_stream(60 + 10 * KILLS, **{"transaction.commit_ms": 400})
         worker = self.static(0)
         self.wait_progress(worker)
@@ -81,6 +95,96 @@ class ExactlyOnce(KafkaCase):
         count, void = self.finish([worker])
         self.assertGreater(void, 0, "no kill fell into a transaction: nothing was tested")
         note("SIGTERM and %d x kill -9 at %d records/s: %d records once, %d aborted", KILLS, RATE, count, void)
+
+    def test_a_worker_that_sleeps_past_its_session_and_its_transaction_repeats_nothing(self):
+        self.start_stream(120)
+        sleeper, other = self.replica(0), self.replica(1)
+        wait_for(lambda: self.assigned(sleeper) == self.assigned(other) == PARTITIONS // 2, 40, "both to own partitions")
+        self.wait_progress(sleeper)
+        sleeper.child.signal(signal.SIGSTOP)
+        wait_for(lambda: self.assigned(other) == PARTITIONS, 40, "the other to own all", 0.2)
+        time.sleep(TRANSACTION_S - SESSION_S + 4)
+        sleeper.child.signal(signal.SIGCONT)
+        lost = "lepton_lost_assignments_total"
+        wait_for(lambda: sleeper.metric(lost) > 0, 60, "the sleeper to notice", 0.2)
+        wait_for(lambda: self.assigned(sleeper) == PARTITIONS // 2, 60, "the sleeper to be back", 0.2)
+        self.wait_progress(sleeper)
+        ended = sleeper.metric("lepton_transactions_fenced_total") + sleeper.metric("lepton_transactions_aborted_total")
+        count, void = self.finish([sleeper, other])
+        note("SIGSTOP past session and transaction time-out: %d records once, %d aborted, %d transactions ended",
+             count, void, ended)
+
+    def scale(self, assignor):
+        self.start_stream(120, **{"kafka.consumer.partition.assignment.strategy": assignor})
+        workers = [self.replica(0)]
+        self.wait_progress(workers[0])
+        workers += [self.replica(1), self.replica(2)]
+        wait_for(lambda: all(self.assigned(w) >= 1 for w in workers), 40, "three workers to have partitions", 0.2)
+        self.wait_progress(workers[0])
+        workers.pop(0).stop()
+        wait_for(lambda: sum(self.assigned(w) for w in workers) == PARTITIONS, 40, "two workers to have all", 0.2)
+        self.wait_progress(workers[0])
+        count, void = self.finish(workers)
+        note("1 -> 3 -> 2 workers, %s: %d records once, %d aborted", assignor, count, void)
+
+    def test_scaling_with_the_range_assignor_repeats_nothing(self):
+        self.scale("range")
+
+    def test_scaling_with_the_cooperative_sticky_assignor_repeats_nothing(self):
+        self.scale("cooperative-sticky")
+
+    def test_a_broker_that_dies_and_comes_back_repeats_nothing(self):
+        self.start_stream(120)
+        worker = self.replica(0)
+        self.wait_progress(worker)
+        self.broker.stop_node(number=signal.SIGTERM)
+        time.sleep(1)
+        worker.check_alive()
+        self.broker.start()
+        wait_for(self.broker.answers, 60, "the broker to be back")
+        self.wait_progress(worker)
+        count, void = self.finish([worker])
+        note("broker restarted: %d records once, %d aborted", count, void)
+
+    def test_outputs_that_the_broker_refuses_abort_their_transaction_and_become_dead_letters(self):
+        # Batches below the topic's bound, so that a refusal is about one message.
+        self.prepare(2, **{"transaction.commit_ms": 50, "kafka.producer.batch.size": LONG_KEY_BYTES // 2,
+                           "kafka.producer.compression.type": "none"})
+        self.settings["drift.topic"] = self.names["drift"]
+        self.broker.alter_topic(self.names["predictions"], max_message_bytes=LONG_KEY_BYTES)
+        refused = np.arange(100, self.records.count, self.records.count // 5)
+        keys = list(self.records.ids)
+        for index in refused:
+            keys[index] = "k" * LONG_KEY_BYTES * 2
+        encoded = self.records.encode(self.input_framing())
+        worker = self.replica(0)
+        self.broker.send(self.names["input"], encoded, keys=keys, timestamps=self.records.times,
+                         partitions=np.arange(self.records.count) % PARTITIONS)
+        self.wait_committed(60)
+        wait_for(lambda: worker.metric("lepton_committed_records_total") == self.records.count, 5, "the counter")
+        aborted = worker.metric("lepton_transactions_aborted_total")
+        worker.stop()
+        messages, columns = self.committed_predictions()
+        self.check_order(messages, columns)
+        index = columns["offset"] * PARTITIONS + columns["partition"]
+        self.assertEqual(sorted(index), sorted(set(range(self.records.count)) - set(refused.tolist())))
+        letters = self.broker.read(self.names["dead"], committed_only=True)
+        self.assertEqual(sorted(m.value() for m in letters), sorted(encoded[i] for i in refused))
+        self.assertGreater(aborted, 0)
+        drift = self.drift_rows()
+        self.assertEqual(drift, self.records.count - len(refused))
+        note("%d outputs refused: %d transactions aborted, drift counts %d rows of %d", len(refused), aborted, drift,
+             self.records.count)
+
+    def drift_rows(self):
+        """How many rows drift counts: each committed one once, however often its transaction was aborted."""
+        rows = 0
+        for message in self.broker.read(self.names["drift"]):
+            value = message.value()
+            drift_schema = self.registry.schema(int.from_bytes(value[1:5], "big"))
+            report = fastavro.schemaless_reader(io.BytesIO(value[5:]), drift_schema)
+            rows += report["n_cur"] if report["feature"] == "f0" else 0
+        return rows
 
 
 if __name__ == "__main__":

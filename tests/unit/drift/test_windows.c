@@ -374,6 +374,66 @@ static void a_flushed_lane_is_forgotten_and_the_rest_reports_at_once(void **stat
     assert_int_equal(seen.count, 6);
 }
 
+/* --- rows that wait for their transaction --- */
+
+static struct lp_drift *waiting[2];
+
+static void start_aside(void)
+{
+    start(1);
+    for (int i = 0; i < 2; i++) assert_int_equal(lp_drift_new(&fix_bundle, &fix_options, 1, &waiting[i], &err), LP_OK);
+    lp_drift_set_aside(lanes[0], waiting[0], INT64_MIN, waiting[0]);
+    lp_drift_settle(drift, 0, waiting[0], false);
+}
+
+static void finish_aside(void)
+{
+    finish();
+    for (int i = 0; i < 2; i++) lp_drift_free(waiting[i]);
+}
+
+static void rows_set_aside_count_when_they_are_settled(void **state)
+{
+    (void)state;
+    start_aside();
+    observe_at(lanes[0], T0, 10);
+    lp_drift_set_aside(lanes[0], waiting[0], T0 + 3 * MINUTE, waiting[1]);
+    observe_at(lanes[0], T0 + 3 * MINUTE, 7); /* of the next transaction, while the first is being committed */
+    assert_int_equal(report(), 0);
+    lp_drift_settle(drift, 0, waiting[0], false);
+    assert_int_equal(report(), 1);
+    assert_int_equal(find_report(&seen, "age", T0)->report.rows, 10);
+    lp_drift_set_aside(lanes[0], waiting[1], T0 + 6 * MINUTE, waiting[0]);
+    lp_drift_settle(drift, 0, waiting[1], false);
+    assert_int_equal(report(), 1);
+    assert_int_equal(find_report(&seen, "age", T0 + 3 * MINUTE)->report.rows, 7);
+    finish_aside();
+    assert_int_equal(sum_rows(&seen, "age", 0, INT64_MAX), 17);
+}
+
+static void rows_of_an_aborted_transaction_never_count_and_are_not_late_when_they_come_again(void **state)
+{
+    (void)state;
+    start_aside();
+    observe_at(lanes[0], T0, 10);
+    lp_drift_set_aside(lanes[0], waiting[0], T0 + MINUTE, waiting[1]);
+    lp_drift_settle(drift, 0, waiting[0], false);
+    int64_t first_open = lp_drift_lane_first_open(lanes[0]);
+    /* Many windows, so that the lane hands some over before the cut; then some more while it is being committed. */
+    for (int64_t i = 1; i < 50; i++) observe_at(lanes[0], T0 + i * MINUTE, 3);
+    lp_drift_set_aside(lanes[0], waiting[1], T0 + 50 * MINUTE, waiting[0]);
+    for (int64_t i = 50; i < 60; i++) observe_at(lanes[0], T0 + i * MINUTE, 3);
+    for (int i = 0; i < 2; i++) lp_drift_forget(waiting[i]);
+    lp_drift_lane_forget(lanes[0], first_open);
+    for (int64_t i = 1; i < 60; i++) observe_at(lanes[0], T0 + i * MINUTE, 3);
+    lp_drift_set_aside(lanes[0], waiting[0], T0 + 90 * MINUTE, waiting[1]);
+    lp_drift_settle(drift, 0, waiting[0], false);
+    assert_int_equal(report(), 60);
+    assert_int_equal(late_rows(), 0);
+    finish_aside();
+    assert_int_equal(sum_rows(&seen, "age", 0, INT64_MAX), 10 + 59 * 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +455,8 @@ int main(void)
         cmocka_unit_test(observing_allocates_nothing),
         cmocka_unit_test(lanes_on_threads_add_up),
         cmocka_unit_test(a_flushed_lane_is_forgotten_and_the_rest_reports_at_once),
+        cmocka_unit_test(rows_set_aside_count_when_they_are_settled),
+        cmocka_unit_test(rows_of_an_aborted_transaction_never_count_and_are_not_late_when_they_come_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
