@@ -35,7 +35,8 @@ enum {
     END_TIMEOUT_MS = 5000,
     REFUSED_MAX = 16,
     OVERHEAD_BYTES = 64, /* of a message within its batch, at most; and of each header */
-    NAME_BYTES = 1024
+    NAME_BYTES = 1024,
+    LIBRDKAFKA_MIN = 0x020002ff /* what it was tested with */
 };
 
 /* A message that the brokers refused for good. */
@@ -315,6 +316,10 @@ static void give(struct lp_sink *sink, lp_committer_job *job)
 
 enum lp_code sink_txn_new(struct lp_sink *sink, struct lp_error *err)
 {
+    if (rd_kafka_version() < LIBRDKAFKA_MIN)
+        return lp_fail_field(err, LP_E_UNSUPPORTED, LP_FATAL, "delivery",
+                             "librdkafka %s is too old for delivery=exactly_once: 2.0.2 or later is needed",
+                             rd_kafka_version_str());
     struct sink_txn *txn = calloc(1, sizeof *txn);
     if (txn == NULL) return lp_fail_memory(err, sizeof *txn);
     sink->txn = txn;

@@ -5,7 +5,7 @@
         --programs build/release/tests/bench/relay [--records 4000000] [--repeats 5] [--only throughput,latency,...]
 
 Sections: throughput (catching up, alternating, both with the same settings), latency (a fixed rate), memory (three sizes of
-the fetch queue), drift (on and off in pairs), start (to ready, and to the first prediction), stages (instructions a record
+the fetch queue), drift (on and off in pairs), delivery (exactly_once against at_least_once), start (to ready, and to the first prediction), stages (instructions a record
 by stage, under callgrind). Each prints a table; medians
 of the repeats, and the ratio of the medians with the lowest and highest ratio of the pairs. Outputs are checked: counts of
 both, every score of lepton against numpy.
@@ -126,17 +126,47 @@ class Bench:
             child = worker.child
         watch = Watch(self.broker, out, count)
         watch.wait(child)
+        exactly_once = more.get("delivery") == "exactly_once"
+        if exactly_once:  # the topic's end counts the markers of transactions, too
+            wait_for(lambda: self.broker.committed("g-" + out, source) == self.broker.ends(source), 60, "the last commit", 0.02)
         # Not ru_maxrss: that starts at what this Python held when it forked.
         rss = resident_bytes(child.pid, peak=True) / 2**20
         child.signal(15)
         if child.wait(60) != 0:
             raise RuntimeError("%s failed\n%s" % (program, child.log_tail()))
-        assert self.broker.count(out) == count, "not one output an input"
-        if program == "lepton":
-            self.check_scores(out)
+        if exactly_once:
+            self.check_committed(out, count)
+        else:
+            assert self.broker.count(out) == count, "not one output an input"
+            if program == "lepton":
+                self.check_scores(out)
         self.drop(out)
         cpu = child.usage.ru_utime + child.usage.ru_stime
         return {"rate": watch.rate(), "cpu": cpu / count * 1e6, "rss": rss}
+
+    def check_committed(self, out, count):
+        """Every input has one committed prediction; the last of each partition are right."""
+        reader = Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": "check", "log_level": 2,
+                           "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest",
+                           "isolation.level": "read_committed"})
+        reader.assign([TopicPartition(out, p, 0) for p in range(PARTITIONS)])
+        last = [collections.deque(maxlen=DISTINCT // PARTITIONS) for _ in range(PARTITIONS)]
+        seen = ended = 0
+        while ended < PARTITIONS:
+            for message in reader.consume(20000, timeout=0.2):
+                if message.error() is None:
+                    last[message.partition()].append(message.value())
+                    seen += 1
+                else:
+                    assert message.error().name() == "_PARTITION_EOF", message.error()
+                    ended += 1
+        reader.close()
+        assert seen == count, "%d committed outputs of %d inputs" % (seen, count)
+        values = [value for part in last for value in part]
+        columns = decode_predictions(values, self.registry.schema(int.from_bytes(values[0][1:5], "big")))
+        index = np.concatenate([np.arange(len(part)) * PARTITIONS + p for p, part in enumerate(last)])
+        error = np.abs(columns["scores"] - self.expected[index]).max()
+        assert error < 1e-5, "scores differ from numpy by %g" % error
 
     def check_scores(self, out):
         """Every prediction of the last repetition of the distinct records, and the size of a prediction."""
@@ -245,6 +275,47 @@ def drift(bench, source):
     print("| on / off | %s | %s of the records a CPU s |" % (ratios(on, off, "rate"), ratios(on, off, "cpu", inverse=True)))
 
 
+DELIVERIES = {
+    "at_least_once": {},
+    "exactly_once, 100 ms": {"delivery": "exactly_once", "transaction.commit_ms": 100},
+    "exactly_once, 1 s": {"delivery": "exactly_once", "transaction.commit_ms": 1000},
+}
+
+
+def delivery(bench, source):
+    """exactly_once against at_least_once: catching up in turns, then the latency a read_committed reader sees."""
+    count = bench.options.records
+    bench.catch_up("lepton", source, count)  # warms up
+    runs = {name: [] for name in DELIVERIES}
+    for _ in range(bench.options.repeats):
+        for name, more in DELIVERIES.items():
+            runs[name].append(bench.catch_up("lepton", source, count, **more))
+    base = runs["at_least_once"]
+    print("\n## Delivery: catching up, %d records, one lane, %d repeats in turns; ratios of pairs" % (count, bench.options.repeats))
+    print("| | records/s | records a client CPU s | peak RSS MB | records/s ratio | CPU ratio |\n|---|---|---|---|---|---|")
+    for name, rows in runs.items():
+        print("| %s | %.0f | %.0f | %.0f | %s | %s |" % (
+            name, median(rows, "rate"), 1e6 / median(rows, "cpu"), median(rows, "rss"), ratios(rows, base, "rate"),
+            ratios(rows, base, "cpu", inverse=True)))
+    print("\n%d records/s for %d s: creation to prediction read back (read_committed), ms" % (bench.options.rate, bench.options.seconds))
+    print("| | p50 | p99 | p99.9 | max |\n|---|---|---|---|---|")
+    for name, more in DELIVERIES.items():
+        answer = paced(bench, **more)
+        print("| %s | %.1f | %.1f | %.1f | %.1f |" % (name, answer["p50"], answer["p99"], answer["p999"], answer["max"]))
+
+
+def paced(bench, **more):
+    source, out = bench.output("paced"), bench.output("lepton")
+    worker = bench.lepton(source, out, **more)
+    worker.start()
+    bench.broker.send(source, bench.encoded[:PARTITIONS], partitions=range(PARTITIONS))
+    bench.broker.wait_count(out, PARTITIONS, 60)
+    pace(bench, source, out, 3)  # the broker's JIT compiles this path first
+    answer = pace(bench, source, out, bench.options.seconds)
+    worker.stop()
+    return answer
+
+
 def start(bench, _source):
     rows = []
     for _ in range(max(3, bench.options.repeats)):
@@ -310,7 +381,7 @@ def stages(bench, _source):
     print("| all | %.0f | |" % total)
 
 
-SECTIONS = {"throughput": throughput, "latency": latency, "memory": memory, "drift": drift, "start": start, "stages": stages}
+SECTIONS = {"throughput": throughput, "latency": latency, "memory": memory, "drift": drift, "delivery": delivery, "start": start, "stages": stages}
 
 
 def main():
@@ -329,7 +400,7 @@ def main():
     print("Kafka %s, %d CPUs, settings shared: acks=all, idempotent, linger 5 ms, lz4, one report a message"
           % (options.kafka, os.cpu_count()))
     wanted = options.only.split(",")
-    if {"throughput", "memory", "drift"} & set(wanted):
+    if {"throughput", "memory", "drift", "delivery"} & set(wanted):
         bench.fill("full", options.records)
     for name in wanted:
         SECTIONS[name](bench, "full")
