@@ -46,6 +46,7 @@ static const struct {
     {"queue.buffering.max.kbytes", "memory.limit_bytes"},
     {"queue.buffering.max.messages", "inflight.max_records"},
     {"queuing.strategy", "delivery"},
+    {"transaction.timeout.ms", "transaction.commit_ms"},
     {"transactional.id", "delivery"},
 };
 

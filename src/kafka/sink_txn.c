@@ -436,7 +436,7 @@ static void drain_stage(struct lp_sink *sink)
     struct lp_error err;
     while (!txn->broken && stage_peek(&txn->stage, &message)) {
         if (send_now(sink, &message, &err) != LP_OK) {
-            if (err.action == LP_RETRY) return; /* the queue is full */
+            if (err.action == LP_RETRY || err.action == LP_PAUSE) return; /* the queue is full, the topic not there */
             txn->broken = true;
             if (txn->refused_count < REFUSED_MAX)
                 txn->refused[txn->refused_count++] = (struct refusal){.ticket = message.ticket, .error = err};

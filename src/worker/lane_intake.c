@@ -204,18 +204,27 @@ static struct lp_span schema_header(const struct lp_lane *lane, const struct lp_
     return headers == NULL || framed ? (struct lp_span){0} : lp_headers_last(headers, "__value_schema_id");
 }
 
-/* exactly_once: an output whose timestamp was refused goes out with the time of now and the old one in a header, as the
- * sink does it otherwise; within a transaction that must be decided before it is sent. */
-static bool takes_time_of_now(struct lp_source_record *record, struct lp_headers **headers,
-                              const struct lp_lane_refusal *refusal)
+static bool takes_time_of_now(const struct lp_lane_refusal *refusal)
+{
+    return refusal->times == 1 && strcmp(refusal->error.field, "timestamp") == 0;
+}
+
+/* exactly_once: the record again, to become something else than what was refused: an output with the time of now and
+ * the old one in a header (which the sink does otherwise; within a transaction it must be known before), or a dead
+ * letter, at the second time without its value. */
+static const struct lp_source_record *other_output(const struct lp_source_record *record, struct lp_headers **headers,
+                                                   const struct lp_lane_refusal *refusal,
+                                                   struct lp_source_record *other)
 {
     char text[24];
-    if (refusal->times > 1 || strcmp(refusal->error.field, "timestamp") != 0) return false;
+    *other = *record;
+    if (refusal->times > 1) other->value = (struct lp_span){0};
+    if (!takes_time_of_now(refusal)) return other;
     if (*headers == NULL) *headers = lp_headers_new(1);
     snprintf(text, sizeof text, "%lld", (long long)record->timestamp_ms);
     if (*headers != NULL) (void)lp_headers_add(*headers, "lepton.timestamp", lp_span_text(text));
-    record->timestamp_ms = -1;
-    return true;
+    other->timestamp_ms = -1;
+    return other;
 }
 
 enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_record *record)
@@ -248,16 +257,16 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     lane->stats.record_bytes += record->value.size;
     lp_ledger_ticket entry = lane->txn.on ? lp_lane_txn_ticket(record->slot, record->offset)
                                           : lp_ledger_add(lane->ledger, record->slot, record->offset, 1);
-    struct lp_source_record other = *record;
     const struct lp_lane_refusal *refusal = lane->txn.refusal_count > 0 ? lp_lane_txn_refusal(lane, entry) : NULL;
-    if (__builtin_expect(refusal != NULL, 0) && !takes_time_of_now(&other, &headers, refusal)) {
-        if (refusal->times > 1) other.value = (struct lp_span){0}; /* so was its dead letter */
-        lp_lane_reject(lane, &other, headers, entry, LP_STAGE_PUBLISH, &refusal->error);
+    struct lp_source_record other;
+    if (__builtin_expect(refusal != NULL, 0)) record = other_output(record, &headers, refusal, &other);
+    if (__builtin_expect(refusal != NULL && !takes_time_of_now(refusal), 0)) {
+        lp_lane_reject(lane, record, headers, entry, LP_STAGE_PUBLISH, &refusal->error);
     } else if (record->value.data == NULL) {
-        take_tombstone(lane, &other, headers, entry);
+        take_tombstone(lane, record, headers, entry);
     } else {
-        if (rc == LP_OK) rc = keep(lane, &other, headers, entry, missing_count, &err);
-        if (rc != LP_OK) lp_lane_reject(lane, &other, headers, entry, stage, &err);
+        if (rc == LP_OK) rc = keep(lane, record, headers, entry, missing_count, &err);
+        if (rc != LP_OK) lp_lane_reject(lane, record, headers, entry, stage, &err);
     }
     if (lane->txn.on) lp_lane_txn_note(lane, record);
     return lane->failed || lp_lane_full(lane) || atomic_load_explicit(&lane->stop, memory_order_relaxed)
