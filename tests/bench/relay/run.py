@@ -146,6 +146,7 @@ class Bench:
 
     def check_committed(self, out, count):
         """Every input has one committed prediction; the last of each partition are right."""
+        time.sleep(1)  # the last transaction's markers may be on their way
         reader = Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": "check", "log_level": 2,
                            "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest",
                            "isolation.level": "read_committed"})
