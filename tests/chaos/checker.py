@@ -14,7 +14,7 @@ AFTER_MS = 5000  # and comes again at most that long after its round was over
 
 UNSEEN, SCORED, LETTER, BLAMED = 0, 1, 2, 3
 
-Duplicate = collections.namedtuple("Duplicate", "index first_ms again_ms kind")
+Duplicate = collections.namedtuple("Duplicate", "index before_ms again_ms kind")  # before_ms: when it came last
 
 
 class Round:
@@ -29,7 +29,7 @@ class Round:
     def explains(self, duplicate):
         if self.end_ms is not None and duplicate.again_ms > self.end_ms + AFTER_MS:
             return False
-        return duplicate.first_ms >= self.begin_ms - BEFORE_MS and \
+        return duplicate.before_ms >= self.begin_ms - BEFORE_MS and \
             any(duplicate.again_ms >= begin_ms for begin_ms, _ in self.events)
 
 
@@ -39,7 +39,7 @@ class Account:
     def __init__(self, partitions, fate, exactly_once):
         self.partitions, self._fate, self._exactly_once = partitions, fate, exactly_once
         self.states = bytearray()
-        self._first_ms = array.array("q")
+        self._last_ms = array.array("q")
         self.inputs_read = 0
         self.written = 0  # every index below was given to the producer
         self.frontier = 0  # every index below has a fate
@@ -60,7 +60,7 @@ class Account:
         more = written - len(self.states)
         if more > 0:
             self.states.extend(bytes(more))
-            self._first_ms.frombytes(bytes(8 * more))
+            self._last_ms.frombytes(bytes(8 * more))
 
     # --- what was read ---
 
@@ -120,7 +120,7 @@ class Account:
         before = self.states[index]
         if before == UNSEEN:
             self.states[index] = state
-            self._first_ms[index] = time_ms
+            self._last_ms[index] = time_ms
             while self.frontier < self.written and self.states[self.frontier] != UNSEEN:
                 self.frontier += 1
             return False
@@ -130,7 +130,8 @@ class Account:
             self.violate("both", "input %d was scored and dead-lettered", index)
             return True
         self.duplicates += 1
-        self._repeat(Duplicate(index, self._first_ms[index], time_ms, "twice"))
+        self._repeat(Duplicate(index, self._last_ms[index], time_ms, "twice"))
+        self._last_ms[index] = time_ms
         return True
 
     def _out_of_order(self, index, time_ms):
@@ -145,7 +146,7 @@ class Account:
     def _blame(self, duplicate):
         self.violate(duplicate.kind, "partition %d, offset %d: at %d and at %d ms, and nothing that may repeat records "
                      "happened", duplicate.index % self.partitions, duplicate.index // self.partitions,
-                     duplicate.first_ms, duplicate.again_ms)
+                     duplicate.before_ms, duplicate.again_ms)
 
     # --- what it means ---
 

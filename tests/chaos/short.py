@@ -10,21 +10,24 @@ from kafka import versions
 from process import Child, temp_folder
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SEED = os.environ.get("LEPTON_CHAOS_SEED", "20")
+SEED = int(os.environ.get("LEPTON_CHAOS_SEED", "20"))
 LEAST_ROUNDS = 12
 RUN_S = 600
 FIRST, LAST = versions()[0], versions()[-1]
 
 # Pairs that run side by side: (program, arguments). The minutes are what is left for rounds after a cluster's start.
 PAIRS = [
-    [("sabotage.py", ["early_store", "--kafka", FIRST])],
-    [("driver.py", ["--delivery", "at_least_once", "--brokers", "1", "--kafka", FIRST, "--minutes", "1.2"]),
-     ("driver.py", ["--delivery", "at_least_once", "--brokers", "3", "--kafka", LAST, "--minutes", "1.2"])],
+    [("sabotage.py", ["early_store", "--kafka", FIRST]),
+     ("sabotage.py", ["commit_outside", "--kafka", LAST])],
+    [("driver.py", ["--delivery", "at_least_once", "--brokers", "1", "--kafka", LAST, "--minutes", "1.2"]),
+     ("driver.py", ["--delivery", "exactly_once", "--brokers", "1", "--kafka", FIRST, "--minutes", "1.2"])],
+    [("driver.py", ["--delivery", "at_least_once", "--brokers", "3", "--kafka", FIRST, "--minutes", "1.2"]),
+     ("driver.py", ["--delivery", "exactly_once", "--brokers", "3", "--kafka", LAST, "--minutes", "1.2"])],
 ]
 
 
-def start(program, arguments):
-    argv = [sys.executable, os.path.join(HERE, program), *arguments, "--seed", SEED]
+def start(turn, program, arguments):
+    argv = [sys.executable, os.path.join(HERE, program), *arguments, "--seed", str(SEED + turn)]
     if program == "driver.py":
         argv += ["--least", "3", "--rounds", "1000"]
     return Child(argv, os.path.join(temp_folder("short"), "log"))
@@ -32,8 +35,9 @@ def start(program, arguments):
 
 def main():
     begin, rounds, failed = time.monotonic(), 0, []
-    for pair in PAIRS:
-        for (program, arguments), child in [(run, start(*run)) for run in pair]:
+    for number, pair in enumerate(PAIRS):
+        started = [(run, start(2 * number + turn, *run)) for turn, run in enumerate(pair)]
+        for (program, arguments), child in started:
             child.wait(RUN_S)
             output = child.log()
             print("== %s %s" % (program, " ".join(arguments)), output, sep="\n", flush=True)

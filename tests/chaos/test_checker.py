@@ -111,6 +111,17 @@ class Checker(unittest.TestCase):
             account.attribute([event], final=True)
             self.assert_only(account, "twice")
 
+    def test_a_third_time_is_measured_from_the_second(self):
+        account = self.account(exactly_once=False)
+        rounds = [Round(1, "kill", 10_000), Round(2, "kill", 20_000)]
+        for found in rounds:
+            found.events.append((found.begin_ms, "killed"))
+        for time_ms in (10_000, 19_000, 21_000):
+            self.score(account, 0, time_ms=time_ms)
+        account.attribute(rounds, final=True)
+        self.assertFalse(account.violations)
+        self.assertEqual([r.duplicates for r in rounds], [1, 1])
+
     def test_a_record_behind_a_later_one_is_out_of_order(self):
         for exactly_once in (True, False):
             account = self.account(exactly_once)
