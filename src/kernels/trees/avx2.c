@@ -1,7 +1,9 @@
 /*
- * Blocks with AVX2: the row's byte for each of 64 nodes comes from shuffles of 16-byte tables, two or four for up to 32
- * or 64 slots (a row beyond is left to others: the shuffles would outgrow the walk). Thresholds are searched 16 at a
- * time. No tails: tops and encoded rows are whole vectors. Exact: bytes compare as the values do (slots.h).
+ * Blocks with AVX2: the row's byte for each of 64 nodes comes from shuffles of
+ * 16-byte tables, two or four for up to 32 or 64 slots (a row beyond is left to
+ * others: the shuffles would outgrow the walk). Thresholds are searched 16 at a
+ * time. No tails: tops and encoded rows are whole vectors. Exact: bytes compare
+ * as the values do (slots.h).
  */
 #include "kernels/trees/blocks.h"
 #include "kernels/trees/trees_private.h"
@@ -22,7 +24,8 @@ static inline struct nodes nodes_load(const struct lp_top *top)
     return (struct nodes){{slot[0], slot[1]}, {rank[0], rank[1]}};
 }
 
-/* A shuffle takes the low 4 bits, or gives 0 where bit 7 is set: adding 0x70 with saturation sets it from 16 on. */
+/* A shuffle takes the low 4 bits, or gives 0 where bit 7 is set: adding 0x70
+ * with saturation sets it from 16 on. */
 static inline __attribute__((always_inline)) __m256i look_up(const uint8_t *row, __m256i slot)
 {
     __m256i bytes = _mm256_setzero_si256();
@@ -47,11 +50,12 @@ static inline uint64_t nodes_right(const struct nodes *nodes, const uint8_t *row
            (uint64_t)at_least(look_up(row, nodes->slot[1]), nodes->rank[1]) << 32;
 }
 
-static inline uint32_t small_right(const struct lp_small *small, const uint8_t *row, const uint32_t tables)
+static inline uint32_t small_right(const uint8_t *slots, const uint8_t *ranks, const uint8_t *row,
+                                   const uint32_t tables)
 {
     (void)tables;
-    __m256i slot = _mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)(const void *)small->slot));
-    __m256i rank = _mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)(const void *)small->rank));
+    __m256i slot = _mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)(const void *)slots));
+    __m256i rank = _mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)(const void *)ranks));
     return at_least(look_up(row, slot), rank) & (LP_PATTERNS - 1);
 }
 

@@ -1,4 +1,5 @@
-/* Tables of three levels: k = 0; three times k = 2 * k + 1 + bit k; path k - 7. */
+/* Tables of three levels: k = 0; three times k = 2 * k + 1 + bit k; path k - 7.
+ */
 #include "kernels/trees/blocks.h"
 
 const uint8_t lp_path_of[LP_PATTERNS] = {0, 4, 2, 4, 0, 6, 2, 6, 1, 4, 2, 4, 1, 6, 2, 6, 0, 4, 3, 4, 0, 6, 3, 6, 1, 4,

@@ -8,6 +8,8 @@
 
 enum { DESCRIPTION_BYTES = 200 };
 
+static const char *const forms[] = {"6 levels", "9 levels", "any depth"};
+
 struct lp_trees_model {
     struct lp_trees trees;
     const struct lp_blocks_kernel *kernel; /* NULL: the reference walk */
@@ -37,7 +39,8 @@ static const struct lp_blocks_kernel *find_kernel(const struct lp_cpu *cpu, cons
     return NULL;
 }
 
-/* An ensemble that has too many slots for blocks runs as it is, unless the caller named the kernel. */
+/* An ensemble that has too many slots for blocks runs as it is, unless the
+ * caller named the kernel. */
 static enum lp_code pack(struct lp_trees_model *model, const char *name, struct lp_error *err)
 {
     enum lp_code rc = lp_blocks_new(&model->trees, &model->blocks, err);
@@ -60,7 +63,7 @@ static void describe(struct lp_trees_model *model)
     else
         snprintf(model->description, sizeof model->description, "trees %u, %u nodes, blocks %s: %u slots, %s",
                  model->trees.tree_count, model->trees.node_count, model->kernel->name, blocks->slots.slot_count,
-                 blocks->flat ? "flat" : "deep");
+                 forms[blocks->form]);
 }
 
 enum lp_code lp_trees_new(const struct lp_trees *trees, const struct lp_cpu *cpu, const char *kernel,

@@ -7,23 +7,7 @@ static bool plain(const struct lp_blocks *blocks)
     return blocks->trees->leaf_width == 1 && blocks->trees->linear_begin == NULL;
 }
 
-void lp_blocks_add_trees(const struct lp_blocks *blocks, uint32_t first, uint32_t count, const uint32_t *exits,
-                         const double *row, double *margins)
-{
-    const struct lp_trees *trees = blocks->trees;
-    if (plain(blocks) && trees->output_count == 1 && blocks->float_leaf != NULL) {
-        float sum = (float)*margins;
-        for (uint32_t i = 0; i < count; i++) sum += blocks->float_leaf[exits[i] & ~LP_EXIT_LEAF];
-        *margins = (double)sum;
-    } else if (plain(blocks) && trees->output_count == 1) {
-        double sum = *margins;
-        for (uint32_t i = 0; i < count; i++) sum += trees->leaf_value[exits[i] & ~LP_EXIT_LEAF];
-        *margins = sum;
-    } else {
-        for (uint32_t i = 0; i < count; i++)
-            lp_trees_add_leaf(trees, first + i, exits[i] & ~LP_EXIT_LEAF, row, margins);
-    }
-}
+bool lp_blocks_single(const struct lp_blocks *blocks) { return plain(blocks) && blocks->trees->output_count == 1; }
 
 void lp_blocks_add_rows(const struct lp_blocks *blocks, uint32_t tree, uint32_t row_count, const uint32_t *exits,
                         const double *rows, size_t stride, double *margins)

@@ -1,7 +1,9 @@
 /*
- * Blocks with AVX-512 and VBMI: a byte permutation looks up the row's byte for each of 64 nodes, one compare gives the
- * mask. A row of up to 64 slots is one table, 128 two, 256 four. Thresholds are searched 16 at a time. No tails: tops
- * and encoded rows are whole vectors. Exact: bytes compare as the values do (slots.h).
+ * Blocks with AVX-512 and VBMI: a byte permutation looks up the row's byte for
+ * each of 64 nodes, one compare gives the mask. A row of up to 64 slots is one
+ * table, 128 two, 256 four. Thresholds are searched 16 at a time. No tails:
+ * tops and encoded rows are whole vectors. Exact: bytes compare as the values
+ * do (slots.h).
  */
 #include "kernels/trees/blocks.h"
 #include "kernels/trees/trees_private.h"
@@ -37,11 +39,11 @@ static inline __attribute__((always_inline)) uint64_t nodes_right(const struct n
     return _cvtmask64_u64(_mm512_cmpge_epu8_mask(look_up(row, nodes->slot, tables), nodes->rank));
 }
 
-static inline __attribute__((always_inline)) uint32_t small_right(const struct lp_small *small, const uint8_t *row,
-                                                                  const uint32_t tables)
+static inline __attribute__((always_inline)) uint32_t small_right(const uint8_t *slots, const uint8_t *ranks,
+                                                                  const uint8_t *row, const uint32_t tables)
 {
-    __m512i slot = _mm512_castsi128_si512(_mm_loadl_epi64((const __m128i *)(const void *)small->slot));
-    __m128i rank = _mm_loadl_epi64((const __m128i *)(const void *)small->rank);
+    __m512i slot = _mm512_castsi128_si512(_mm_loadl_epi64((const __m128i *)(const void *)slots));
+    __m128i rank = _mm_loadl_epi64((const __m128i *)(const void *)ranks);
     __m128i bytes = _mm512_castsi512_si128(look_up(row, slot, tables));
     return _cvtmask16_u32(_mm_cmpge_epu8_mask(bytes, rank)) & (LP_PATTERNS - 1);
 }
