@@ -103,6 +103,8 @@ void lp_trees_free(struct lp_trees_model *model);
 /** What runs at which batch size and why, one line, for `inspect`; owned by the
  * model. */
 const char *lp_trees_describe(const struct lp_trees_model *model);
+/** The kernel's name, as lp_trees_kernels has it. */
+const char *lp_trees_kernel_name(const struct lp_trees_model *model);
 /** Heap held, bytes. */
 size_t lp_trees_bytes(const struct lp_trees_model *model);
 /** Bytes a caller of lp_trees_run provides, 64-byte aligned; one lane's,
