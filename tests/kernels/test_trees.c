@@ -203,6 +203,7 @@ static const struct shape shapes[] = {
     {"four tables", L, 60, 1, 30, 7, 95, false, 100, 0, 0, false, 4},
     {"more columns than slots", X, 600, 1, 60, 7, 95, false, 100, 0, 0, false, 2},
     {"more thresholds than slots", X, 3, 1, 300, 10, 95, false, 0, 0, 0, false, 2},
+    {"many trees", L, 28, 1, 3000, 4, 75, false, 100, 0, 0, false, 2},
     {"chain 40", X, 10, 1, 9, 40, 0, true, 100, 0, 0, false, 2},
     {"chain 3000", L, 10, 1, 2, 3000, 0, true, 100, 0, 0, false, 5},
     {"categories", X, 12, 1, 40, 7, 90, false, 60, 40, 0, false, 2},

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Two levels take 3 or 5 KiB a tree: beyond this many, what they save in steps is lost in memory. */
+enum { TWO_TREES_MAX = 4096 };
+
 enum { TOP_HEAP = 2 * LP_TOP_EXITS - 1, SMALL_HEAP = 2 * LP_SMALL_EXITS - 1 };
 
 /* Number the nodes as a complete binary tree: children of i at 2 i + 1 and 2 i
@@ -86,7 +89,8 @@ static enum lp_blocks_form choose_form(const struct lp_blocks *blocks, uint32_t 
 {
     bool single = lp_blocks_single(blocks);
     if (single && levels <= LP_TOP_LEVELS) return LP_BLOCKS_FLAT;
-    return single && levels <= LP_TOP_LEVELS + LP_SMALL_LEVELS ? LP_BLOCKS_TWO : LP_BLOCKS_DEEP;
+    bool two = single && levels <= LP_TOP_LEVELS + LP_SMALL_LEVELS && blocks->trees->tree_count <= TWO_TREES_MAX;
+    return two ? LP_BLOCKS_TWO : LP_BLOCKS_DEEP;
 }
 
 static void *take(struct lp_blocks *blocks, size_t count, size_t size, struct lp_error *err)

@@ -104,7 +104,7 @@ def main():
     for trees, depth in ((100, 8), (500, 6)):
         path = folder / f"xgb-{trees}x{depth}.json"
         model = xgboost.train({"objective": "binary:logistic", "max_depth": depth, "eta": 0.1, "nthread": 1,
-                               "min_child_weight": 0}, xgboost.DMatrix(x, y), trees)
+                               "min_child_weight": 0, "base_score": 0.5}, xgboost.DMatrix(x, y), trees)
         model.save_model(path)
         flatten_xgboost(path).write(path.with_suffix(".flat"))
     for trees, leaves in ((100, 255), (500, 63)):
