@@ -59,10 +59,14 @@ static void check_kafka(const struct lp_config *config, struct lp_findings *find
 {
     struct lp_kafka_conf kafka = {0};
     struct lp_error err;
-    if (lp_kafka_conf_from_config(config, &kafka, &err) == LP_OK)
+    char warning[LP_KAFKA_WARNING_BYTES];
+    bool good = lp_kafka_conf_from_config(config, &kafka, &err) == LP_OK;
+    if (good)
         lp_findings_add(findings, LP_FINDING_PASS, "kafka", "librdkafka %s takes all %u settings",
                         lp_kafka_version_text(), config->passthrough_count);
     else lp_findings_fail(findings, "kafka", &err);
+    if (good && lp_kafka_conf_warning(&kafka, warning, sizeof warning))
+        lp_findings_add(findings, LP_FINDING_WARN, "kafka", "%s", warning);
     lp_kafka_conf_done(&kafka);
 }
 
@@ -78,6 +82,15 @@ static void check_output(const struct lp_config *config, struct lp_findings *fin
     lp_encoder_free(encoder);
     if (config->dead_letter_topic == NULL)
         lp_findings_add(findings, LP_FINDING_WARN, "dead_letter.topic", "not set: a bad record stops the worker");
+}
+
+static void check_signature(const struct lp_config *config, const char *sha256, struct lp_findings *findings)
+{
+    const char *signature = config->model_signature != NULL ? config->model_signature : "";
+    struct lp_error err;
+    if (lp_signature_verify(config->model_trusted_keys_path, sha256, signature, &err) == LP_OK)
+        lp_findings_add(findings, LP_FINDING_PASS, "model.signature", "by key %.16s, which is trusted", signature);
+    else lp_findings_fail(findings, "model.signature", &err);
 }
 
 static struct lp_model *load_model(const struct lp_config *config, struct lp_findings *findings)
@@ -100,6 +113,7 @@ static struct lp_model *load_model(const struct lp_config *config, struct lp_fin
     if (config->model_sha256 != NULL && strcasecmp(sha256, config->model_sha256) != 0)
         lp_findings_add(findings, LP_FINDING_FAIL, "model.sha256", "the file's is %s: another file, or an old key",
                         sha256);
+    if (config->model_trusted_keys_path != NULL) check_signature(config, sha256, findings);
     lp_check_model(model, findings);
     return model;
 }
@@ -151,6 +165,8 @@ void lp_check_config(const struct lp_config *config, struct lp_findings *finding
         lp_findings_add(findings, LP_FINDING_WARN, "environment", "%s means nothing to lepton", ignored->items[i]);
     check_kafka(config, findings);
     check_path("registry.ca.path", config->registry_ca_path, findings);
+    check_path("registry.certificate.path", config->registry_certificate_path, findings);
+    check_path("registry.key.path", config->registry_key_path, findings);
     check_path("model.root.path", config->model_root_path, findings);
     check_output(config, findings);
     struct lp_model *model = load_model(config, findings);

@@ -11,13 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 extern char **environ;
 
 enum { READ_TIMEOUT_MS = 15000, WRITE_TIMEOUT_MS = 15000, DEFAULT_WAIT_MS = 60000, WAIT_MAX_MS = 24 * 3600 * 1000 };
 
 struct arguments {
-    const char *slot, *uri;
+    const char *slot, *uri, *sign, *signature; /* the last three: deploy only */
     int64_t wait_ms;
     bool json;
     struct lp_overrides overrides;
@@ -35,11 +36,13 @@ static int open_fleet(const struct lp_command *command, int argc, char **argv, i
         {.name = "json", .type = LP_OPTION_FLAG, .value = &args->json},
         {.name = "wait", .type = LP_OPTION_DURATION, .value = &args->wait_ms, .low = 0, .high = WAIT_MAX_MS},
         {.name = "uri", .type = LP_OPTION_TEXT, .value = &args->uri},
+        {.name = "sign", .type = LP_OPTION_TEXT, .value = &args->sign},
+        {.name = "signature", .type = LP_OPTION_TEXT, .value = &args->signature},
     };
     struct lp_error err;
     args->wait_ms = DEFAULT_WAIT_MS;
     int code =
-        lp_options_parse(command, argc, argv, options, operands == 2 ? 5 : 4, operands, operands, &args->operands);
+        lp_options_parse(command, argc, argv, options, operands == 2 ? 7 : 4, operands, operands, &args->operands);
     if (code >= 0) return code;
     if (lp_config_load(args->operands.items[0], environ, args->overrides.items, args->overrides.count, &args->config,
                        &err) != LP_OK)
@@ -97,8 +100,24 @@ static void known_good(const struct lp_fleet *fleet, const char *sha256, struct 
         if (!replica->serving || replica->serving_generation != 0 || strcmp(replica->sha256, sha256) == 0) continue;
         snprintf(ret_source->uri, sizeof ret_source->uri, "%s", fleet->config->model_uri);
         memcpy(ret_source->sha256, replica->sha256, sizeof ret_source->sha256);
+        if (fleet->config->model_signature != NULL)
+            snprintf(ret_source->signature, sizeof ret_source->signature, "%s", fleet->config->model_signature);
         return;
     }
+}
+
+/* The signature made or given. Where the workers' trusted keys are at hand, what they would refuse is refused here. */
+static enum lp_code sign(const struct arguments *args, struct lp_model_source *source, struct lp_error *err)
+{
+    const char *keys = args->config->model_trusted_keys_path;
+    if (args->sign != NULL && args->signature != NULL)
+        return lp_fail(err, LP_E_INVALID, LP_FATAL, "--sign and --signature: give one of them");
+    if (args->sign != NULL) LP_TRY(lp_signature_make(args->sign, source->sha256, source->signature, err));
+    if (args->signature != NULL && !lp_signature_is_valid(args->signature))
+        return lp_fail(err, LP_E_INVALID, LP_FATAL, "--signature: not KEYID:BASE64 of an Ed25519 signature");
+    if (args->signature != NULL) snprintf(source->signature, sizeof source->signature, "%s", args->signature);
+    if (keys == NULL || access(keys, R_OK) != 0) return LP_OK;
+    return lp_signature_verify(keys, source->sha256, source->signature, err);
 }
 
 static enum lp_code describe_bundle(struct arguments *args, struct lp_model_source *ret_source, struct lp_error *err)
@@ -116,11 +135,11 @@ static enum lp_code describe_bundle(struct arguments *args, struct lp_model_sour
     rc = lp_source_file_uri(real, local.uri, err);
     free(real);
     LP_TRY(rc);
-    LP_TRY(lp_source_load_model(&local, NULL, &options, &model, err));
+    LP_TRY(lp_source_load_model(&local, NULL, NULL, &options, &model, err));
     snprintf(ret_source->uri, sizeof ret_source->uri, "%s", args->uri != NULL ? args->uri : local.uri);
     lp_sha256_text(model->bundle->sha256, ret_source->sha256);
     lp_model_unref(model);
-    return LP_OK;
+    return sign(args, ret_source, err);
 }
 
 static int deploy(int argc, char **argv)
@@ -195,18 +214,21 @@ static int status(int argc, char **argv)
 const struct lp_command lp_command_deploy = {
     .name = "deploy",
     .help = "tell the workers to serve a bundle, and wait until they do",
-    .usage = "usage: lepton deploy worker.properties BUNDLE [--slot S] [--uri U] [--wait 60s] [--json]\n"
-             "\n"
-             "Verifies the bundle here, writes the desired state to the control topic and waits until every live\n"
-             "replica serves it. Exit 1 with the reason when one refuses.\n"
-             "\n"
-             "  --slot S     slot to deploy to (default: the first of `slots`)\n"
-             "  --uri U      the bundle as the workers see it (default: file:// and its path here)\n"
-             "  --wait 60s   how long to wait for the replicas; 0 does not wait\n"
-             "  --json       print the desired state that was written\n"
-             "  --set key=value\n"
-             "\n"
-             "example: lepton deploy worker.properties ctr-12.safetensors --uri file:///models/ctr-12.safetensors\n",
+    .usage =
+        "usage: lepton deploy worker.properties BUNDLE [--slot S] [--uri U] [--wait 60s] [--sign KEY.pem] [--json]\n"
+        "\n"
+        "Verifies the bundle here, writes the desired state to the control topic and waits until every live\n"
+        "replica serves it. Exit 1 with the reason when one refuses.\n"
+        "\n"
+        "  --slot S     slot to deploy to (default: the first of `slots`)\n"
+        "  --uri U      the bundle as the workers see it (default: file:// and its path here)\n"
+        "  --sign KEY.pem   sign the bundle with this Ed25519 private key (openssl genpkey -algorithm ed25519)\n"
+        "  --signature KEYID:BASE64   a signature made elsewhere\n"
+        "  --wait 60s   how long to wait for the replicas; 0 does not wait\n"
+        "  --json       print the desired state that was written\n"
+        "  --set key=value\n"
+        "\n"
+        "example: lepton deploy worker.properties ctr-12.safetensors --uri file:///models/ctr-12.safetensors\n",
     .run = deploy,
 };
 

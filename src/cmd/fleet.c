@@ -91,6 +91,15 @@ static void on_record(void *context, const struct lp_reader_record *record)
     else on_status(fleet, record);
 }
 
+static enum lp_code not_read(const struct lp_fleet *fleet, int timeout_ms, struct lp_error *err)
+{
+    struct lp_error why;
+    bool known = lp_reader_trouble(fleet->reader, &why);
+    return lp_fail(err, LP_E_TIMEOUT, LP_RETRY, "%s, %s: not read to the end in %d ms: %s",
+                   fleet->config->control_topic, fleet->config->status_topic, timeout_ms,
+                   known ? why.text : "are the brokers up?");
+}
+
 enum lp_code lp_fleet_open(struct lp_fleet *fleet, const struct lp_config *config, const char *slot, int timeout_ms,
                            struct lp_error *err)
 {
@@ -112,9 +121,7 @@ enum lp_code lp_fleet_open(struct lp_fleet *fleet, const struct lp_config *confi
     uint64_t deadline_ns = lp_clock_ns() + (uint64_t)timeout_ms * 1000000;
     while (!lp_reader_caught_up(fleet->reader)) {
         LP_TRY(lp_fleet_poll(fleet, POLL_MS, err));
-        if (lp_clock_ns() > deadline_ns)
-            return lp_fail(err, LP_E_TIMEOUT, LP_RETRY, "%s, %s: not read to the end in %d ms: are the brokers up?",
-                           config->control_topic, config->status_topic, timeout_ms);
+        if (lp_clock_ns() > deadline_ns) return not_read(fleet, timeout_ms, err);
     }
     return LP_OK;
 }

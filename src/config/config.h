@@ -40,7 +40,8 @@ struct lp_config {
     /* registry */
     const char *registry_url;
     const char *registry_user, *registry_password, *registry_token; /* secrets */
-    const char *registry_ca_path;
+    const char *registry_ca_path, *registry_certificate_path, *registry_key_path;
+    const char *registry_key_password; /* secret */
     int64_t registry_timeout_ms, registry_retry_ms, registry_negative_ttl_ms;
     /* output */
     const char *output_topic;
@@ -57,11 +58,12 @@ struct lp_config {
     const char *dead_letter_topic; /* NULL: a bad record stops its partition's lane with an error */
     /* model and control */
     struct lp_config_list slots;
-    const char *model_uri, *model_root_path, *model_sha256;
+    const char *model_uri, *model_root_path, *model_sha256, *model_signature;
+    const char *model_trusted_keys_path; /* NULL: signatures are not looked at */
     int64_t model_max_bytes;
     bool model_require_golden;
     const char *control_topic, *status_topic;
-    int64_t control_max_bytes, status_interval_ms;
+    int64_t control_max_bytes, control_max_loads, status_interval_ms;
     const char *replica_id; /* default: host name + group.instance.id */
     /* lane */
     int64_t lanes;              /* 0: from cgroup and affinity */
@@ -83,6 +85,7 @@ struct lp_config {
     const char *http_token;  /* secret */
     int log_format, log_level;
     bool log_records;
+    bool core_dump;
 
     uint32_t passthrough_count;
     const struct lp_config_passthrough *passthrough;

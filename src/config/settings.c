@@ -120,12 +120,20 @@ static enum lp_code read_secret(struct lp_settings *settings, const char *key, c
     return *origin != NULL && *value != NULL ? LP_OK : lp_fail_memory(err, bytes);
 }
 
+/* librdkafka has keys of its own that end so; they name the file, which librdkafka reads. */
+static bool names_a_file(const char *key, size_t bytes)
+{
+    return begins_with(key, "kafka.") && (ends_with(key, bytes, ".oauthbearer.assertion.file") ||
+                                          ends_with(key, bytes, ".oauthbearer.assertion.private.key.file") ||
+                                          ends_with(key, bytes, ".oauthbearer.assertion.jwt.template.file"));
+}
+
 static enum lp_code assign(struct lp_settings *settings, const char *key, const char *value,
                            enum lp_settings_source source, const char *origin, struct lp_error *err)
 {
     if (origin == NULL) return lp_fail_memory(err, strlen(key));
     size_t bytes = strlen(key);
-    bool from_file = ends_with(key, bytes, ".file");
+    bool from_file = ends_with(key, bytes, ".file") && !names_a_file(key, bytes);
     size_t base = from_file ? bytes - strlen(".file") : bytes;
     int index = lp_config_find(key, base);
     bool kafka = index < 0 || lp_config_keys[index].type == LP_CONFIG_PASSTHROUGH;

@@ -35,6 +35,11 @@ static enum lp_code check_registry(const struct lp_config *config, struct lp_err
     if ((config->registry_user == NULL) != (config->registry_password == NULL))
         return refuse(config, config->registry_user != NULL ? "registry.user" : "registry.password",
                       "needs its other half: set registry.user and registry.password", err);
+    if ((config->registry_certificate_path == NULL) != (config->registry_key_path == NULL))
+        return refuse(config, config->registry_key_path != NULL ? "registry.key.path" : "registry.certificate.path",
+                      "needs its other half: set registry.certificate.path and registry.key.path", err);
+    if (config->registry_key_password != NULL && config->registry_key_path == NULL)
+        return refuse(config, "registry.key.password", "needs registry.key.path: set it, or remove both", err);
     if (config->registry_user != NULL && config->registry_token != NULL)
         return refuse(config, "registry.token", "and registry.user are both set: remove one", err);
     return LP_OK;
@@ -62,6 +67,8 @@ static enum lp_code check_model(const struct lp_config *config, struct lp_error 
                       "is not set: control.topic needs it: the folder models are loaded from", err);
     if (config->model_sha256 != NULL && config->model_uri == NULL)
         return refuse(config, "model.sha256", "needs model.uri: set it, or remove both", err);
+    if (config->model_signature != NULL && config->model_uri == NULL)
+        return refuse(config, "model.signature", "needs model.uri: set it, or remove both", err);
     if (config->slots.count != 1)
         return not_in_this_release(config, "slots", "names several: this release has one slot a worker", err);
     return LP_OK;

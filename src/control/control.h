@@ -33,10 +33,12 @@ struct lp_control_options {
     const char *client_id;
     const char *control_topic, *status_topic; /* NULL: none */
     const char *slot, *replica;
-    const char *root;                     /* for file: sources of the control topic */
-    const char *model_uri, *model_sha256; /* generation 0, NULL: none */
+    const char *root;              /* for file: sources of the control topic */
+    const char *trusted_keys_path; /* see control/signature.h; NULL: signatures are not looked at */
+    const char *model_uri, *model_sha256, *model_signature; /* generation 0, NULL: none */
     struct lp_model_options model;
     size_t control_max_bytes;
+    uint32_t max_loads_per_minute; /* 0: no limit */
     int64_t status_interval_ms;
 };
 

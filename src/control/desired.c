@@ -36,7 +36,7 @@ static bool known_scheme(const char *uri)
 static enum lp_code parse_source(json_t *value, const char *member, struct lp_model_source *ret_source,
                                  struct lp_error *err)
 {
-    static const char *const names[] = {"uri", "sha256", NULL};
+    static const char *const names[] = {"uri", "sha256", "signature", NULL};
     if (!json_is_object(value)) return invalid(err, member, "must be an object with uri and sha256");
     LP_TRY(only(value, names, member, err));
     json_t *uri = json_object_get(value, "uri"), *sha256 = json_object_get(value, "sha256");
@@ -48,13 +48,19 @@ static enum lp_code parse_source(json_t *value, const char *member, struct lp_mo
         return invalid(err, member, "sha256 must be 64 lower-case hexadecimal digits");
     memcpy(ret_source->uri, json_string_value(uri), json_string_length(uri) + 1);
     memcpy(ret_source->sha256, json_string_value(sha256), 65);
+    json_t *signature = json_object_get(value, "signature");
+    if (signature == NULL) return LP_OK;
+    if (!json_is_string(signature) || strlen(json_string_value(signature)) != json_string_length(signature) ||
+        !lp_signature_is_valid(json_string_value(signature)))
+        return invalid(err, member, "signature must be KEYID:BASE64 of an Ed25519 signature");
+    memcpy(ret_source->signature, json_string_value(signature), sizeof ret_source->signature);
     return LP_OK;
 }
 
 /* An integer, also as JSON Schema has it: 12.0 is one. -1: none, or out of range. */
 static json_int_t whole(const json_t *value)
 {
-    const json_int_t most = ((json_int_t)1 << 53) - 1;
+    const json_int_t most = LP_GENERATION_MAX;
     double real = json_is_real(value) ? json_real_value(value) : -1;
     if (json_is_integer(value) && json_integer_value(value) <= most) return json_integer_value(value);
     return real >= 0 && real <= (double)most && floor(real) == real ? (json_int_t)real : -1;
@@ -126,15 +132,19 @@ void lp_desired_free(struct lp_desired *desired)
     free(desired);
 }
 
+static json_t *pack_source(const struct lp_model_source *source)
+{
+    return json_pack("{s:s, s:s, s:s*}", "uri", source->uri, "sha256", source->sha256, "signature",
+                     source->signature[0] != '\0' ? source->signature : NULL);
+}
+
 char *lp_desired_encode(uint64_t generation, const struct lp_model_source *active,
                         const struct lp_model_source *previous, bool paused)
 {
-    json_t *root = json_pack("{s:i, s:I, s:{s:s, s:s}, s:b}", "format", 1, "generation", (json_int_t)generation,
-                             "active", "uri", active->uri, "sha256", active->sha256, "paused", (int)paused);
+    json_t *root = json_pack("{s:i, s:I, s:o, s:b}", "format", 1, "generation", (json_int_t)generation, "active",
+                             pack_source(active), "paused", (int)paused);
     if (root == NULL) return NULL;
-    if (previous != NULL && previous->uri[0] != '\0')
-        json_object_set_new(root, "previous",
-                            json_pack("{s:s, s:s}", "uri", previous->uri, "sha256", previous->sha256));
+    if (previous != NULL && previous->uri[0] != '\0') json_object_set_new(root, "previous", pack_source(previous));
     char *text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     return text;

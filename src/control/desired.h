@@ -2,6 +2,7 @@
 #ifndef LP_CONTROL_DESIRED_H
 #define LP_CONTROL_DESIRED_H
 
+#include "control/signature.h"
 #include "core/error.h"
 #include "core/span.h"
 
@@ -9,10 +10,12 @@
 #include <stdint.h>
 
 enum { LP_URI_MAX_BYTES = 4096, LP_SHA256_TEXT_BYTES = 65 };
+#define LP_GENERATION_MAX ((INT64_C(1) << 53) - 1)
 
 struct lp_model_source {
     char uri[LP_URI_MAX_BYTES + 1];
-    char sha256[LP_SHA256_TEXT_BYTES]; /* lower-case hexadecimal; empty: not stated (generation 0 only) */
+    char sha256[LP_SHA256_TEXT_BYTES];       /* lower-case hexadecimal; empty: not stated (generation 0 only) */
+    char signature[LP_SIGNATURE_TEXT_BYTES]; /* empty: unsigned */
 };
 
 struct lp_desired {

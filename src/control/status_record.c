@@ -76,7 +76,8 @@ static enum lp_code parse_members(json_t *root, struct lp_status_record *record,
     size_t count = sizeof state_names / sizeof *state_names, found = count;
     for (size_t i = 0; state != NULL && i < count; i++)
         if (strcmp(state, state_names[i]) == 0) found = i;
-    if (found == count || !json_is_integer(generation) || json_integer_value(generation) < 0)
+    if (found == count || !json_is_integer(generation) || json_integer_value(generation) < 0 ||
+        json_integer_value(generation) > LP_GENERATION_MAX)
         return lp_fail(err, LP_E_INVALID, LP_SKIP_RECORD, "status record: state or generation is missing or unknown");
     record->state = (enum lp_slot_state)found;
     record->generation = (uint64_t)json_integer_value(generation);

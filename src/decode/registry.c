@@ -59,10 +59,12 @@ static void free_parts(struct lp_registry *registry)
     pthread_cond_destroy(&registry->changed);
     pthread_mutex_destroy(&registry->mutex);
     for (uint32_t i = 0; i < LP_REGISTRY_URLS_MAX; i++) free(registry->urls[i]);
-    free(registry->user);
-    free(registry->password);
-    free(registry->token);
-    free(registry->ca_path);
+    char *const texts[] = {registry->user,    registry->password,         registry->token,   registry->key_password,
+                           registry->ca_path, registry->certificate_path, registry->key_path};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (texts[i] != NULL) explicit_bzero(texts[i], strlen(texts[i]));
+        free(texts[i]);
+    }
     free(registry);
 }
 

@@ -16,10 +16,11 @@ struct lp_registry_options {
     const char *user, *password; /* basic auth, or NULL */
     const char *token;           /* bearer, or NULL */
     const char *ca_path;         /* CA file, or NULL for the system's */
-    long timeout_ms;             /* a request, connect included */
-    long retry_ms;               /* first back-off after a time-out or 5xx; doubles to 30 s */
-    long negative_ttl_ms;        /* how long a 404 is remembered */
-    uint32_t cache_max;          /* schemas kept */
+    const char *certificate_path, *key_path, *key_password; /* our own, PEM; NULL: none */
+    long timeout_ms;                                        /* a request, connect included */
+    long retry_ms;        /* first back-off after a time-out or 5xx; doubles to 30 s */
+    long negative_ttl_ms; /* how long a 404 is remembered */
+    uint32_t cache_max;   /* schemas kept */
 };
 
 /** Starts the thread. Never contacts the registry by itself. */

@@ -75,7 +75,7 @@ struct lp_registry {
     /* immutable after start */
     char *urls[LP_REGISTRY_URLS_MAX]; /* owned; without userinfo and trailing slash */
     uint32_t url_count;
-    char *user, *password, *token, *ca_path; /* owned, or NULL */
+    char *user, *password, *token, *ca_path, *certificate_path, *key_path, *key_password; /* owned, or NULL */
     long timeout_ms, retry_ms, negative_ttl_ms;
     uint32_t cache_max;
     struct curl_slist *headers;

@@ -31,11 +31,25 @@ static CURLcode set_limits(const struct lp_registry *registry, CURL *easy)
     if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, registry->timeout_ms);
     if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, registry->timeout_ms);
-    if (code == CURLE_OK && registry->ca_path != NULL) code = curl_easy_setopt(easy, CURLOPT_CAINFO, registry->ca_path);
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* A name server that hangs must not hold up the end of the process. */
     if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
+    return code;
+}
+
+static CURLcode set_tls(const struct lp_registry *registry, CURL *easy)
+{
+    const struct {
+        CURLoption option;
+        const char *text;
+    } options[] = {{CURLOPT_CAINFO, registry->ca_path},
+                   {CURLOPT_SSLCERT, registry->certificate_path},
+                   {CURLOPT_SSLKEY, registry->key_path},
+                   {CURLOPT_KEYPASSWD, registry->key_password}};
+    CURLcode code = CURLE_OK;
+    for (size_t i = 0; code == CURLE_OK && i < sizeof options / sizeof *options; i++)
+        if (options[i].text != NULL) code = curl_easy_setopt(easy, options[i].option, options[i].text);
     return code;
 }
 
@@ -61,6 +75,7 @@ enum lp_code lp_registry_start(struct lp_registry *registry, struct lp_registry_
     CURL *easy = curl_easy_init();
     if (easy == NULL) return lp_fail(err, LP_E_MEMORY, LP_RETRY, "registry: no memory for a request");
     CURLcode code = set_limits(registry, easy);
+    if (code == CURLE_OK) code = set_tls(registry, easy);
     if (code == CURLE_OK) code = set_credentials(registry, easy);
     if (code == CURLE_OK) code = set_request(registry, call, easy);
     if (code != CURLE_OK || curl_multi_add_handle(registry->multi, easy) != CURLM_OK) {

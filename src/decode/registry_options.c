@@ -82,15 +82,23 @@ static enum lp_code take_urls(struct lp_registry *registry, const char *list, st
     return lp_fail_field(err, LP_E_INVALID, LP_FATAL, "registry.url", "registry.url: no URL: set http(s)://host:port");
 }
 
+static enum lp_code check_file(const char *key, const char *path, struct lp_error *err)
+{
+    if (path == NULL || access(path, R_OK) == 0) return LP_OK;
+    return lp_fail_field(err, LP_E_NOT_FOUND, LP_FATAL, key, "%s: %.300s: %s: correct it", key, path, strerror(errno));
+}
+
 enum lp_code lp_registry_take_options(struct lp_registry *registry, const struct lp_registry_options *o,
                                       struct lp_error *err)
 {
-    const char *const texts[] = {o->user, o->password, o->token, o->ca_path};
-    char **const kept[] = {&registry->user, &registry->password, &registry->token, &registry->ca_path};
+    const char *const texts[] = {o->user,    o->password,         o->token,   o->key_password,
+                                 o->ca_path, o->certificate_path, o->key_path};
+    char **const kept[] = {&registry->user,    &registry->password,         &registry->token,   &registry->key_password,
+                           &registry->ca_path, &registry->certificate_path, &registry->key_path};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (texts[i] != NULL && !is_clean(texts[i]))
             return lp_fail(err, LP_E_INVALID, LP_FATAL,
-                           "registry: a user, password, token or CA path with control characters or longer than %d "
+                           "registry: a user, password, token or path with control characters or longer than %d "
                            "bytes: correct it",
                            LP_REGISTRY_TEXT_MAX);
         if (!keep(texts[i], kept[i])) return lp_fail_memory(err, strlen(texts[i]));
@@ -98,9 +106,9 @@ enum lp_code lp_registry_take_options(struct lp_registry *registry, const struct
     LP_TRY(take_urls(registry, o->url, err));
     if (registry->user != NULL && registry->password == NULL) registry->password = strdup("");
     if (registry->user != NULL && registry->password == NULL) return lp_fail_memory(err, 1);
-    if (registry->ca_path != NULL && access(registry->ca_path, R_OK) != 0)
-        return lp_fail_field(err, LP_E_NOT_FOUND, LP_FATAL, "registry.ca.path",
-                             "registry.ca.path: %.300s: %s: correct it", registry->ca_path, strerror(errno));
+    LP_TRY(check_file("registry.ca.path", registry->ca_path, err));
+    LP_TRY(check_file("registry.certificate.path", registry->certificate_path, err));
+    LP_TRY(check_file("registry.key.path", registry->key_path, err));
     if (o->timeout_ms < 1 || o->retry_ms < 1 || o->negative_ttl_ms < 0 || o->cache_max < 1)
         return lp_fail(err, LP_E_INVALID, LP_FATAL,
                        "registry: timeout %ld ms, retry %ld ms, negative ttl %ld ms, cache %u: all must be above 0",

@@ -24,6 +24,7 @@ struct lp_http {
     struct lp_http_handlers handlers;
     char *token; /* owned; NULL: none */
     uint16_t port;
+    bool local;
     struct visitor *oldest, *newest;
     uint32_t visitor_count; /* not evicted */
 };
@@ -209,7 +210,7 @@ static enum lp_code bind_address(const char *address, int *ret_listener, struct 
     return LP_OK;
 }
 
-static uint16_t bound_port(int listener)
+static void learn_address(struct lp_http *http, int listener)
 {
     union {
         struct sockaddr any;
@@ -217,8 +218,10 @@ static uint16_t bound_port(int listener)
         struct sockaddr_in6 v6;
     } name = {0};
     socklen_t bytes = sizeof name;
-    if (getsockname(listener, &name.any, &bytes) != 0) return 0;
-    return ntohs(name.any.sa_family == AF_INET6 ? name.v6.sin6_port : name.v4.sin_port);
+    if (getsockname(listener, &name.any, &bytes) != 0) return;
+    bool v6 = name.any.sa_family == AF_INET6;
+    http->port = ntohs(v6 ? name.v6.sin6_port : name.v4.sin_port);
+    http->local = v6 ? IN6_IS_ADDR_LOOPBACK(&name.v6.sin6_addr) : ntohl(name.v4.sin_addr.s_addr) >> 24 == 127;
 }
 
 static struct MHD_Daemon *start_daemon(struct lp_http *http, int listener)
@@ -247,7 +250,7 @@ enum lp_code lp_http_new(const char *listen, const char *token, const struct lp_
         goto failed;
     }
     http->handlers = *handlers;
-    http->port = bound_port(listener);
+    learn_address(http, listener);
     http->daemon = start_daemon(http, listener);
     listener = -1; /* the daemon's now, and closed by it even when it fails to start */
     if (http->daemon == NULL) {
@@ -263,6 +266,8 @@ failed:
 }
 
 uint16_t lp_http_port(const struct lp_http *http) { return http->port; }
+
+bool lp_http_is_local(const struct lp_http *http) { return http->local; }
 
 void lp_http_free(struct lp_http *http)
 {

@@ -38,6 +38,8 @@ struct lp_http_handlers {
 LP_MUST_USE enum lp_code lp_http_new(const char *listen, const char *token, const struct lp_http_handlers *handlers,
                                      struct lp_http **ret_http, struct lp_error *err);
 uint16_t lp_http_port(const struct lp_http *http);
+/** Can only this machine reach it? */
+bool lp_http_is_local(const struct lp_http *http);
 /** Stops the thread. NULL is fine. */
 void lp_http_free(struct lp_http *http);
 

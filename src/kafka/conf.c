@@ -206,12 +206,26 @@ static enum lp_code apply_all(rd_kafka_conf_t *rk_conf, const struct lp_kafka_co
     return apply_fixed(rk_conf, "auto.commit.interval.ms", interval, err);
 }
 
-static bool uses_oauth(const struct lp_kafka_conf *conf, enum lp_client_role role)
+/* librdkafka takes both spellings. */
+static bool uses_mechanism(const struct lp_kafka_conf *conf, enum lp_client_role role, const char *prefix)
 {
     const char *old_name = setting_find(conf, role, "sasl.mechanisms");
     const char *name = setting_find(conf, role, "sasl.mechanism");
-    return (old_name != NULL && strcmp(old_name, "OAUTHBEARER") == 0) ||
-           (name != NULL && strcmp(name, "OAUTHBEARER") == 0);
+    return (old_name != NULL && strncmp(old_name, prefix, strlen(prefix)) == 0) ||
+           (name != NULL && strncmp(name, prefix, strlen(prefix)) == 0);
+}
+
+/* Before 2.6.1 librdkafka repeats its nonce where RFC 5802 wants both sides' nonces; brokers check that since 4.0. */
+bool lp_kafka_conf_warning(const struct lp_kafka_conf *conf, char *ret_text, size_t bytes)
+{
+    bool scram = uses_mechanism(conf, LP_CLIENT_SOURCE, "SCRAM-") || uses_mechanism(conf, LP_CLIENT_SINK, "SCRAM-");
+    if (!scram || rd_kafka_version() >= 0x020601ff) return false;
+    snprintf(
+        ret_text, bytes,
+        "librdkafka %s cannot do SCRAM with Kafka 4.0 and later: install librdkafka 2.6.1 or later, or use another "
+        "sasl.mechanism",
+        rd_kafka_version_str());
+    return true;
 }
 
 enum lp_code lp_client_conf_new(const struct lp_kafka_conf *conf, enum lp_client_role role, const char *client_id,
@@ -226,7 +240,7 @@ enum lp_code lp_client_conf_new(const struct lp_kafka_conf *conf, enum lp_client
     if (client_id != NULL) LP_GUARD(apply_fixed(rk_conf, "client.id", client_id, err));
     for (uint32_t i = 0; i < owned_count; i++) LP_GUARD(apply_fixed(rk_conf, owned[i].key, owned[i].value, err));
     /* A token must be renewed also while no lane polls. */
-    if (uses_oauth(conf, role)) rd_kafka_conf_enable_sasl_queue(rk_conf, 1);
+    if (uses_mechanism(conf, role, "OAUTHBEARER")) rd_kafka_conf_enable_sasl_queue(rk_conf, 1);
     *ret_conf = rk_conf;
     return LP_OK;
 out:

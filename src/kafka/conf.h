@@ -36,6 +36,10 @@ LP_MUST_USE enum lp_code lp_kafka_conf_check(const struct lp_kafka_conf *conf, s
 const char *lp_kafka_version_text(void);
 int lp_kafka_version(void);
 
+enum { LP_KAFKA_WARNING_BYTES = 200 };
+/** What the linked librdkafka cannot do with these settings and some brokers, with the cure; false: nothing. */
+bool lp_kafka_conf_warning(const struct lp_kafka_conf *conf, char *ret_text, size_t bytes);
+
 /** "cooperative-sticky" from librdkafka 2.10, "range" below (see FACTS in the code), unless the settings name one. */
 const char *lp_kafka_assignor(const struct lp_kafka_conf *conf);
 

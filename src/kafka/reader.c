@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "kafka/client.h"
+#include "kafka/trouble.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -34,6 +35,9 @@ struct topic {
 /* One topic's callback at a time: the topic of a message is its handle's opaque. */
 struct lp_reader {
     rd_kafka_t *client;
+    const struct lp_kafka_conf *conf; /* borrowed */
+    struct lp_client_trouble trouble; /* reader's thread: callbacks are served by its polls */
+    const char *troubled;             /* the topic, or what else has it */
     rd_kafka_queue_t *queue;
     struct topic topics[TOPICS_MAX];
     uint32_t topic_count;
@@ -42,13 +46,19 @@ struct lp_reader {
     uint64_t retries;
 };
 
+static void complain(struct lp_reader *reader, const char *what, rd_kafka_resp_err_t code, const char *reason)
+{
+    reader->retries++;
+    if (reader->troubled == NULL) reader->trouble.code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    reader->troubled = what;
+    lp_client_note(&reader->trouble, code, reason);
+}
+
 /* Brokers that are away: their log lines come from the broker threads. */
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
 {
     (void)client;
-    (void)code;
-    (void)reason;
-    ((struct lp_reader *)opaque)->retries++;
+    complain(opaque, "brokers", (rd_kafka_resp_err_t)code, reason);
 }
 
 static enum lp_code new_topic(struct lp_reader *reader, const char *name, struct lp_error *err)
@@ -76,6 +86,7 @@ enum lp_code lp_reader_new(const struct lp_kafka_conf *conf, const char *client_
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%u topics: at most %d", topic_count, TOPICS_MAX);
     struct lp_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL) return lp_fail_memory(err, sizeof *reader);
+    reader->conf = conf;
     LP_GUARD(lp_client_conf_new(conf, LP_CLIENT_READER, client_id, NULL, 0, &rk_conf, err));
     rd_kafka_conf_set_opaque(rk_conf, reader);
     rd_kafka_conf_set_error_cb(rk_conf, on_error);
@@ -128,7 +139,7 @@ static void on_failed(struct lp_reader *reader, struct topic *topic, const rd_ka
     if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
         message->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
         topic->look_due_ns = 0; /* deleted? librdkafka itself recovers from anything less */
-    reader->retries++;
+    complain(reader, topic->name, message->err, rd_kafka_message_errstr(message));
 }
 
 /* Caught up at the end that the log had when its first record came, even if it grows faster than we read. */
@@ -201,16 +212,20 @@ static enum lp_code look_at(struct lp_reader *reader, struct topic *topic, int t
     enum lp_code rc = LP_OK;
     const struct rd_kafka_metadata *metadata = NULL;
     topic->looked_ns = lp_clock_ns();
-    if (rd_kafka_metadata(reader->client, 0, topic->handle, &metadata, timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-        metadata->topic_cnt != 1) {
-        reader->retries++;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(reader->client, 0, topic->handle, &metadata, timeout_ms);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR || metadata->topic_cnt != 1) {
+        /* The error callback knows better why nobody answers. */
+        if (reader->troubled == NULL) complain(reader, topic->name, error, "no answer about the topic");
+        else reader->retries++;
     } else if (is_missing(&metadata->topics[0])) {
         stop_topic(topic); /* made anew, it is read from its beginning */
         topic->looked = true;
+        reader->troubled = NULL;
     } else if (metadata->topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        reader->retries++;
+        complain(reader, topic->name, metadata->topics[0].err, "the broker's answer about the topic");
     } else {
         topic->looked = true;
+        reader->troubled = NULL;
         rc = start_partitions(reader, topic, metadata->topics[0].partition_cnt, err);
     }
     if (metadata != NULL) rd_kafka_metadata_destroy(metadata);
@@ -250,6 +265,13 @@ bool lp_reader_caught_up(const struct lp_reader *reader)
         for (int32_t p = 0; p < reader->topics[i].partition_count; p++)
             if (!reader->topics[i].partitions[p].caught_up) return false;
     }
+    return true;
+}
+
+bool lp_reader_trouble(const struct lp_reader *reader, struct lp_error *ret_why)
+{
+    if (reader->troubled == NULL) return false;
+    lp_client_fail_trouble(ret_why, &reader->trouble, reader->conf, reader->troubled);
     return true;
 }
 

@@ -38,6 +38,9 @@ LP_MUST_USE enum lp_code lp_reader_poll(struct lp_reader *reader, int timeout_ms
  * empty once the broker has said that it does not exist.) */
 bool lp_reader_caught_up(const struct lp_reader *reader);
 
+/** Why the reader has not caught up, as far as the client said so, with the cure; false: it said nothing. */
+bool lp_reader_trouble(const struct lp_reader *reader, struct lp_error *ret_why);
+
 /** Errors that were counted. Reader's thread. */
 uint64_t lp_reader_retries(const struct lp_reader *reader);
 

@@ -1,6 +1,7 @@
 /* Everything that must be known before the first record: schemas, ids, partition counts, limits. */
 #include "worker/worker_private.h"
 
+#include "control/signature.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "decode/avro.h"
@@ -44,12 +45,16 @@ static bool again(struct wait *wait, const char *what, const struct lp_error *er
 static enum lp_code ask_partitions(struct wait *wait, const char *topic, const char *what, uint32_t *ret_count,
                                    struct lp_error *err)
 {
+    const char *right = strcmp(what, "input.topics") == 0 ? "Read" : "Write";
     enum lp_code rc;
     wait->said = false;
     do {
         int64_t left_ms = ((int64_t)wait->deadline_ns - (int64_t)lp_clock_ns()) / 1000000;
         int timeout_ms = left_ms > ASK_TIMEOUT_MS ? ASK_TIMEOUT_MS : left_ms > 100 ? (int)left_ms : 100;
         rc = lp_admin_partition_count(&wait->worker->shared.kafka, topic, timeout_ms, ret_count, err);
+        if (rc == LP_E_REFUSED && err->action != LP_RETRY)
+            return lp_fail_field(err, LP_E_REFUSED, LP_FATAL, what,
+                                 "%s: not authorized on topic %s: grant its user %s on the topic", what, topic, right);
         if (rc == LP_OK || (rc != LP_E_NOT_FOUND && err->action != LP_RETRY)) return rc;
     } while (again(wait, what, err));
     return lp_error_wrap(err, "start: %s", what);
@@ -128,6 +133,9 @@ static enum lp_code open_registry(struct lp_shared *shared, struct lp_error *err
         .password = config->registry_password,
         .token = config->registry_token,
         .ca_path = config->registry_ca_path,
+        .certificate_path = config->registry_certificate_path,
+        .key_path = config->registry_key_path,
+        .key_password = config->registry_key_password,
         .timeout_ms = (long)config->registry_timeout_ms,
         .retry_ms = (long)config->registry_retry_ms,
         .negative_ttl_ms = (long)config->registry_negative_ttl_ms,
@@ -217,6 +225,14 @@ void lp_worker_name_replica(struct lp_shared *shared)
         snprintf(shared->replica, sizeof shared->replica, "pid-%d", (int)getpid());
 }
 
+/* Said before the first connection: brokers answer what the client cannot do with "invalid credentials". */
+static void warn_of_client(const struct lp_kafka_conf *kafka)
+{
+    char warning[LP_KAFKA_WARNING_BYTES];
+    if (lp_kafka_conf_warning(kafka, warning, sizeof warning))
+        LP_LOG(LP_LOG_WARN, "kafka_client_old", lp_kv("reason", warning));
+}
+
 enum lp_code lp_worker_prepare(struct lp_worker *worker, lp_worker_interrupted *interrupted, void *context,
                                struct lp_error *err)
 {
@@ -226,9 +242,12 @@ enum lp_code lp_worker_prepare(struct lp_worker *worker, lp_worker_interrupted *
                         .interrupted = interrupted,
                         .context = context,
                         .deadline_ns = lp_clock_ns() + (uint64_t)config->startup_timeout_ms * 1000000};
-    uint32_t reader_count = 0;
+    uint32_t reader_count = 0, key_count = 0;
     LP_TRY(lp_infer_setup(err));
     LP_TRY(lp_kafka_conf_from_config(config, &shared->kafka, err));
+    warn_of_client(&shared->kafka);
+    if (config->model_trusted_keys_path != NULL)
+        LP_TRY(lp_signature_count_keys(config->model_trusted_keys_path, &key_count, err));
     derive(worker);
     LP_TRY(load_schemas(config->input_schema_path, shared->writers, LP_WRITERS_MAX, &shared->writer_count, err));
     LP_TRY(load_schemas(config->input_reader_schema_path, &shared->reader, 1, &reader_count, err));

@@ -46,9 +46,12 @@ static enum lp_code open_control(struct lp_worker *worker, struct lp_error *err)
         .root = config->model_root_path,
         .model_uri = config->model_uri,
         .model_sha256 = config->model_sha256,
+        .model_signature = config->model_signature,
+        .trusted_keys_path = config->model_trusted_keys_path,
         .model = {.bundle_max_bytes = (uint64_t)config->model_max_bytes,
                   .require_golden = config->model_require_golden},
         .control_max_bytes = (size_t)config->control_max_bytes,
+        .max_loads_per_minute = (uint32_t)config->control_max_loads,
         .status_interval_ms = config->status_interval_ms,
     };
     struct lp_control_callbacks callbacks = {
@@ -78,6 +81,10 @@ static void log_start(const struct lp_worker *worker)
            lp_kv_int("fetch_queue_bytes", config->fetch_queue_bytes),
            lp_kv("partition", worker->shared.keep_partition ? "source" : "key"),
            lp_kv_int("http_port", worker->http != NULL ? lp_http_port(worker->http) : 0));
+    if (worker->http != NULL && !lp_http_is_local(worker->http) && config->http_token == NULL)
+        LP_LOG(LP_LOG_WARN, "http_open", lp_kv("listen", config->http_listen),
+               lp_kv("reason", "other machines can read /metrics and /status: set http.token.file, or listen on "
+                               "127.0.0.1"));
     const struct lp_config_list *ignored = lp_config_ignored_environment(config);
     for (uint32_t i = 0; i < ignored->count; i++)
         LP_LOG(LP_LOG_WARN, "environment_ignored", lp_kv("name", ignored->items[i]));

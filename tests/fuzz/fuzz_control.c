@@ -29,6 +29,8 @@ static void check_again(const struct lp_desired *desired, const char *text)
     if (again->generation != desired->generation || again->paused != desired->paused ||
         again->has_previous != desired->has_previous || strcmp(again->active.uri, desired->active.uri) != 0 ||
         strcmp(again->active.sha256, desired->active.sha256) != 0 ||
+        strcmp(again->active.signature, desired->active.signature) != 0 ||
+        strcmp(again->previous.signature, desired->previous.signature) != 0 ||
         strcmp(again->previous.uri, desired->previous.uri) != 0)
         abort();
     lp_desired_free(again);

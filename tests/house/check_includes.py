@@ -21,7 +21,7 @@ OWNED = {
     "curl/": {"decode"},
     "cblas.h": {"kernels"},
     "openblas": {"kernels"},
-    "openssl/": {"model"},
+    "openssl/": {"model", "control"},
     "jansson.h": {"decode", "model", "control", "demo", "cmd"},
     "zlib.h": {"demo", "cmd"},
 }

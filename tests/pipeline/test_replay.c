@@ -1,10 +1,24 @@
+// wrap: clock_gettime
 /* What a worker lands in at its start, from what stands in the control and status topics. Control needs no group and no
  * lanes: these tests stand in for the lanes themselves. */
 #include "support/worker_bed.h"
 
 #include "worker/kafka_conf.h"
 
+enum { LOADS_PER_MINUTE = 4 };
+
 static struct wb wb;
+static atomic_uint_fast64_t skipped_s; /* what the monotonic clock is ahead */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
+    int rc = __real_clock_gettime(clock, ret_time);
+    if (clock == CLOCK_MONOTONIC) ret_time->tv_sec += (time_t)atomic_load(&skipped_s);
+    return rc;
+}
+
 static struct lp_kafka_conf conf;
 static struct lp_control *control;
 static atomic_uint_fast64_t staged_generation; /* UINT64_MAX: retired or none */
@@ -59,6 +73,7 @@ static void run(const char *model_uri)
                                          .model_uri = model_uri,
                                          .model = {.bundle_max_bytes = 1 << 20},
                                          .control_max_bytes = 65536,
+                                         .max_loads_per_minute = LOADS_PER_MINUTE,
                                          .status_interval_ms = 10000};
     struct lp_control_callbacks callbacks = {.check = check_nothing, .stage = stage, .pause = pause_nothing};
     BED_OK(lp_control_new(&options, &callbacks, &control, &bed_err));
@@ -219,6 +234,109 @@ static void what_was_accepted_is_still_told_after_a_restart_that_cannot_load_it(
     wb_log_close(&status);
 }
 
+/* --- hostile and hasty records --- */
+
+static const char *const hostile[] = {"{",
+                                      "[]",
+                                      "",
+                                      "{\"format\":1,\"generation\":9,\"active\":{\"uri\":\"file:///etc/passwd\"}}",
+                                      "{\"format\":1,\"generation\":9007199254740992}",
+                                      "{\"format\":2,\"generation\":9}",
+                                      "\xff\xfe{}"};
+
+static void a_control_topic_with_only_a_malformed_record_serves_nothing_until_a_good_one_comes(void **state)
+{
+    (void)state;
+    wb_control(&wb, "default", "{\"format\":1,\"generation\":4}");
+    run("file://" WB_FOLDER "/a.safetensors");
+    wait_state(LP_SLOT_REFUSED, 0);
+    assert_false(state_now().serving); /* model.uri is only for a control topic without a record */
+    assert_non_null(strstr(state_now().reason, "active"));
+    wb_deploy(&wb, 1, "b", "");
+    wait_state(LP_SLOT_LIVE, 1);
+}
+
+static void a_malformed_record_gives_way_to_what_was_accepted_last(void **state)
+{
+    (void)state;
+    told("r2", 3, "a");
+    wb_control(&wb, "default", hostile[0]);
+    run("file://" WB_FOLDER "/b.safetensors");
+    wait_state(LP_SLOT_LIVE, 3);
+    assert_string_equal(state_now().version, "1");
+}
+
+static uint32_t count_refusals(const struct wb_log *log)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < log->count; i++) count += strstr(log->records[i].value, "\"refused\"") != NULL;
+    return count;
+}
+
+/* Three hundred of them: the model and what the status says stay, a bounded number is reported, the rest is counted. */
+static void hostile_records_change_nothing_and_are_reported_in_bounds(void **state)
+{
+    (void)state;
+    struct wb_log status;
+    wb_log_open(&status, &wb, "status", 1);
+    wb_deploy(&wb, 5, "a", "");
+    run(NULL);
+    wait_state(LP_SLOT_LIVE, 5);
+    for (size_t i = 0; i < 300; i++) wb_control(&wb, "default", hostile[i % WB_COUNT(hostile)]);
+    wb_deploy(&wb, 6, "b", "");
+    wait_state(LP_SLOT_LIVE, 6);
+    assert_int_equal(atomic_load(&staged_generation), 6);
+    json_decref(wb_status_wait(&status, 6, "live"));
+    uint32_t refusals = count_refusals(&status);
+    assert_true(refusals >= 10 && refusals <= 60);
+    atomic_fetch_add(&skipped_s, 61);
+    wb_control(&wb, "default", hostile[0]);
+    uint64_t deadline_ms = bed_ms() + WB_WAIT_MS;
+    while (strstr(status.records[status.count - 1].value, " refused records before it") == NULL) {
+        assert_true(bed_ms() < deadline_ms);
+        wb_log_poll(&status, 50);
+    }
+    wb_log_close(&status);
+    assert_int_equal(state_now().state, LP_SLOT_LIVE);
+    assert_int_equal(state_now().generation, 6);
+    assert_int_equal(atomic_load(&staged_generation), 6);
+}
+
+static void of_more_loads_than_a_minute_may_have_the_latest_waits_and_wins(void **state)
+{
+    (void)state;
+    run(NULL);
+    wait_state(LP_SLOT_STARTING, 0);
+    static const char *const names[] = {"a", "b", "c"};
+    for (uint64_t g = 1; g <= LOADS_PER_MINUTE; g++) wb_deploy(&wb, g, names[g % 3], "");
+    wait_state(LP_SLOT_LIVE, LOADS_PER_MINUTE);
+    for (uint64_t g = LOADS_PER_MINUTE + 1; g <= 20; g++) wb_deploy(&wb, g, names[g % 3], "");
+    usleep(500000);
+    assert_int_equal(atomic_load(&staged_generation), LOADS_PER_MINUTE);
+    atomic_fetch_add(&skipped_s, 61);
+    wait_state(LP_SLOT_LIVE, 20);
+    struct lp_control_event events[LP_CONTROL_EVENTS_MAX];
+    struct lp_status_record status;
+    uint32_t count = lp_control_state(control, &status, events);
+    for (uint32_t i = 0; i < count; i++)
+        assert_true(events[i].generation <= LOADS_PER_MINUTE || events[i].generation == 20);
+}
+
+static void a_null_value_retires_at_once_and_takes_what_waits_along(void **state)
+{
+    (void)state;
+    run(NULL);
+    wait_state(LP_SLOT_STARTING, 0);
+    for (uint64_t g = 1; g <= LOADS_PER_MINUTE; g++) wb_deploy(&wb, g, "a", "");
+    wait_state(LP_SLOT_LIVE, LOADS_PER_MINUTE);
+    wb_deploy(&wb, LOADS_PER_MINUTE + 1, "b", "");
+    wb_control(&wb, "default", NULL);
+    wait_state(LP_SLOT_RETIRED, LOADS_PER_MINUTE);
+    atomic_fetch_add(&skipped_s, 61);
+    usleep(500000);
+    assert_int_equal(state_now().state, LP_SLOT_RETIRED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, take_down)
@@ -230,6 +348,11 @@ int main(void)
         TEST(a_null_value_at_the_end_retires_at_start_and_remembers_the_generation),
         TEST(an_old_generation_after_a_null_value_does_not_revive_at_start),
         TEST(without_a_control_record_model_uri_is_generation_zero),
+        TEST(a_control_topic_with_only_a_malformed_record_serves_nothing_until_a_good_one_comes),
+        TEST(a_malformed_record_gives_way_to_what_was_accepted_last),
+        TEST(hostile_records_change_nothing_and_are_reported_in_bounds),
+        TEST(of_more_loads_than_a_minute_may_have_the_latest_waits_and_wins),
+        TEST(a_null_value_retires_at_once_and_takes_what_waits_along),
         TEST(what_was_accepted_is_still_told_after_a_restart_that_cannot_load_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,7 +77,7 @@ static void a_thousand_swaps_leave_one_model_behind(void **state)
     wb_start(&wb, PARTITIONS);
     wb_log_open(&out, &wb, "out", PARTITIONS);
     wb_deploy(&wb, 1, "a", "");
-    wb_run(&wb, (const char *[]){"lanes", "2", "drift.topic", "drift", NULL});
+    wb_run(&wb, (const char *[]){"lanes", "2", "drift.topic", "drift", "control.max_loads_per_minute", "0", NULL});
     wb_wait_ready(&wb);
     struct load load = {.wb = &wb};
     assert_int_equal(pthread_create(&thread, NULL, load_main, &load), 0);

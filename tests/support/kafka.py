@@ -36,14 +36,17 @@ class Broker:
     """A cluster of combined broker and controller nodes on free ports of 127.0.0.1.
 
     With `proxied` each node has a second listener behind a Proxy (`proxies`), which clients of `proxied_bootstrap` use.
-    `environment` is added to the nodes' own.
+    `environment` is added to the nodes' own. `listeners`: more of them, {name: port}, for one node only;
+    `format_options`: for the storage's formatter.
     """
 
-    def __init__(self, version=None, nodes=1, heap=None, config=None, proxied=False, environment=None):
+    def __init__(self, version=None, nodes=1, heap=None, config=None, proxied=False, environment=None, listeners=None,
+                 format_options=()):
         self.version = version or versions()[0]
         self.folder = temp_folder("kafka")
         self._heap = heap or SMALL_HEAP
         self._extra = config or {}
+        self._listeners = listeners or {}
         self._nodes = []
         self._environment = {**os.environ, **environment} if environment else None
         library = os.path.join(cache_folder(), "kafka-%s" % self.version, "lib")
@@ -58,8 +61,8 @@ class Broker:
         formats = []
         for index in range(nodes):
             path = self._write_config(index, nodes)
-            formats.append(Child([*self._java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", path],
-                                 self._log(index)))
+            formats.append(Child([*self._java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", path,
+                                  *format_options], self._log(index)))
             self._nodes.append(None)
         for child in formats:
             if child.wait(60) != 0:
@@ -83,7 +86,8 @@ class Broker:
             "node.id": index + 1,
             "controller.quorum.voters": ",".join("%d@127.0.0.1:%d" % (i + 1, c)
                                                  for i, (_, c) in enumerate(self._ports)),
-            "listeners": "PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d" % (port, controller),
+            "listeners": ",".join("%s://127.0.0.1:%d" % item for item in
+                                  {"PLAINTEXT": port, "CONTROLLER": controller, **self._listeners}.items()),
             "controller.listener.names": "CONTROLLER",
             "log.dirs": os.path.join(self.folder, "data-%d" % index),
             "offsets.topic.replication.factor": copies,

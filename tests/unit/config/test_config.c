@@ -339,6 +339,31 @@ static void secrets_are_read_from_files(void **state)
     unlink(path);
 }
 
+static const char *passed(const struct lp_config *config, const char *key)
+{
+    for (uint32_t i = 0; i < config->passthrough_count; i++)
+        if (strcmp(config->passthrough[i].key, key) == 0) return config->passthrough[i].value;
+    return NULL;
+}
+
+static void librdkafkas_own_keys_that_end_in_file_are_passed_on(void **state)
+{
+    (void)state;
+    char path[64], text[512];
+    write_file(path, "phrase\n", 7);
+    snprintf(text, sizeof text,
+             GOOD "kafka.sasl.oauthbearer.assertion.private.key.file=/k.pem\n"
+                  "kafka.sasl.oauthbearer.assertion.private.key.passphrase.file=%s\n"
+                  "kafka.consumer.sasl.oauthbearer.assertion.file=/a\n",
+             path);
+    struct lp_config *config = load(text);
+    assert_string_equal(passed(config, "kafka.sasl.oauthbearer.assertion.private.key.file"), "/k.pem");
+    assert_string_equal(passed(config, "kafka.sasl.oauthbearer.assertion.private.key.passphrase"), "phrase");
+    assert_string_equal(passed(config, "kafka.consumer.sasl.oauthbearer.assertion.file"), "/a");
+    lp_config_free(config);
+    unlink(path);
+}
+
 static void the_file_is_read_and_named(void **state)
 {
     (void)state;
@@ -445,6 +470,7 @@ int main(void)
         cmocka_unit_test(an_empty_value_takes_the_default_back),
         cmocka_unit_test(service_variables_are_dropped_and_others_collected),
         cmocka_unit_test(secrets_are_read_from_files),
+        cmocka_unit_test(librdkafkas_own_keys_that_end_in_file_are_passed_on),
         cmocka_unit_test(the_file_is_read_and_named),
         cmocka_unit_test(effective_values_are_printed_with_origins_and_without_secrets),
         cmocka_unit_test(the_reference_has_every_key_once),

@@ -16,6 +16,7 @@ import jsonschema
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHA = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 MODEL = {"uri": "file:///models/m.safetensors", "sha256": SHA}
+SIGNATURE = "00112233445566ff:" + "Ab+/" * 21 + "AQ=="  # of the right form; nobody's
 GOOD = {"format": 1, "generation": 12, "active": MODEL, "previous": MODEL, "paused": False}
 CANDIDATE = dict(MODEL, mode="canary", percent=5)
 DELETE = object()
@@ -40,6 +41,13 @@ CHANGES = [
     (("active", "sha256"), DELETE), (("active", "sha256"), ""), (("active", "sha256"), None),
     (("active", "sha256"), SHA.upper()), (("active", "sha256"), SHA[:-1]), (("active", "sha256"), SHA + "0"),
     (("active", "sha256"), SHA[:-1] + "g"), (("active", "sha256"), "0" * 64), (("active", "sha256"), SHA[:-1] + " "),
+    (("active", "signature"), SIGNATURE), (("previous", "signature"), SIGNATURE), (("signature",), SIGNATURE),
+    (("active", "signature"), None), (("active", "signature"), ""), (("active", "signature"), SIGNATURE[1:]),
+    (("active", "signature"), SIGNATURE + "="), (("active", "signature"), SIGNATURE.upper()),
+    (("active", "signature"), SIGNATURE.replace(":", "-")), (("active", "signature"), SIGNATURE.replace("Q==", "R==")),
+    (("active", "signature"), SIGNATURE.replace("+", "-")), (("active", "signature"), SIGNATURE.replace("Q==", "QQ=")),
+    (("active", "signature"), SIGNATURE[17:]), (("active", "signature"), " " + SIGNATURE[1:]),
+    (("active", "signature"), SIGNATURE[:-3] + "\n=="), (("active", "signature"), {"value": SIGNATURE}),
     (("active", "more"), 1), (("active", "SHA256"), SHA),
     (("previous",), DELETE), (("previous",), None), (("previous",), {}), (("previous",), "file:///m"),
     (("previous", "uri"), "gopher:m"), (("previous", "sha256"), "12"), (("previous", "more"), None),

@@ -13,6 +13,8 @@
 #include "control/desired.h"
 
 #define SHA "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define SIGNATURE \
+    "00112233445566ff:Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/Ab+/AQ=="
 #define MODEL "{\"uri\":\"file:///m\",\"sha256\":\"" SHA "\"}"
 
 static const struct {
@@ -137,7 +139,7 @@ static void what_we_write_we_read(void **state)
 {
     (void)state;
     struct lp_model_source active = {.uri = "file:///models/ä \"quoted\".safetensors", .sha256 = SHA};
-    struct lp_model_source previous = {.uri = "file:///models/b", .sha256 = SHA}, none = {0};
+    struct lp_model_source previous = {.uri = "file:///models/b", .sha256 = SHA, .signature = SIGNATURE}, none = {0};
     for (int i = 0; i < 4; i++) {
         const struct lp_model_source *before = i & 1 ? &previous : i & 2 ? &none : NULL;
         char *text = lp_desired_encode(9007199254740991u, &active, before, i > 1);
@@ -148,6 +150,8 @@ static void what_we_write_we_read(void **state)
         assert_string_equal(desired->active.uri, active.uri);
         assert_int_equal(desired->has_previous, i & 1);
         if (desired->has_previous) assert_string_equal(desired->previous.uri, previous.uri);
+        assert_string_equal(desired->active.signature, "");
+        if (desired->has_previous) assert_string_equal(desired->previous.signature, SIGNATURE);
         assert_int_equal(desired->paused, i > 1);
         lp_desired_free(desired);
         free(text);
