@@ -52,10 +52,12 @@ static enum lp_code ask_partitions(struct wait *wait, const char *topic, const c
         int64_t left_ms = ((int64_t)wait->deadline_ns - (int64_t)lp_clock_ns()) / 1000000;
         int timeout_ms = left_ms > ASK_TIMEOUT_MS ? ASK_TIMEOUT_MS : left_ms > 100 ? (int)left_ms : 100;
         rc = lp_admin_partition_count(&wait->worker->shared.kafka, topic, timeout_ms, ret_count, err);
-        if (rc == LP_E_REFUSED && err->action != LP_RETRY)
-            return lp_fail_field(err, LP_E_REFUSED, LP_FATAL, what,
-                                 "%s: not authorized on topic %s: grant its user %s on the topic", what, topic, right);
-        if (rc == LP_OK || (rc != LP_E_NOT_FOUND && err->action != LP_RETRY)) return rc;
+        if (rc == LP_E_REFUSED && err->action == LP_PAUSE)
+            rc = lp_fail_field(err, LP_E_REFUSED, LP_PAUSE, what, "topic %s: not authorized: grant %s on it", topic,
+                               right);
+        bool wait_for_it =
+            rc == LP_E_NOT_FOUND || (rc != LP_OK && (err->action == LP_RETRY || err->action == LP_PAUSE));
+        if (!wait_for_it) return rc;
     } while (again(wait, what, err));
     return lp_error_wrap(err, "start: %s", what);
 }
