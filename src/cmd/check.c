@@ -6,6 +6,7 @@
 #include "cmd/options.h"
 #include "core/actions.h"
 #include "decode/decoder.h"
+#include "kafka/conf.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -54,7 +55,7 @@ static int check_config(const struct check *check, const char *path)
         return lp_command_fail(&lp_command_check, &err);
     }
     if (rc != LP_OK) lp_findings_fail(&findings, "configuration", &err);
-    else if (check->print_config) lp_config_print(config, stdout);
+    else if (check->print_config) lp_config_print(config, lp_kafka_conf_known, stdout);
     else lp_check_config(config, &findings);
     lp_config_free(config);
     if (check->print_config && rc == LP_OK) findings.json = false;

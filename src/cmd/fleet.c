@@ -91,13 +91,12 @@ static void on_record(void *context, const struct lp_reader_record *record)
     else on_status(fleet, record);
 }
 
-static enum lp_code not_read(const struct lp_fleet *fleet, int timeout_ms, struct lp_error *err)
+static enum lp_code not_read(const struct lp_fleet *fleet, struct lp_error *err)
 {
     struct lp_error why;
     bool known = lp_reader_trouble(fleet->reader, &why);
-    return lp_fail(err, LP_E_TIMEOUT, LP_RETRY, "%s, %s: not read to the end in %d ms: %s",
-                   fleet->config->control_topic, fleet->config->status_topic, timeout_ms,
-                   known ? why.text : "are the brokers up?");
+    return lp_fail(err, LP_E_TIMEOUT, LP_RETRY, "%s, %s: not read to the end: %s", fleet->config->control_topic,
+                   fleet->config->status_topic, known ? why.text : "are the brokers up?");
 }
 
 enum lp_code lp_fleet_open(struct lp_fleet *fleet, const struct lp_config *config, const char *slot, int timeout_ms,
@@ -121,7 +120,10 @@ enum lp_code lp_fleet_open(struct lp_fleet *fleet, const struct lp_config *confi
     uint64_t deadline_ns = lp_clock_ns() + (uint64_t)timeout_ms * 1000000;
     while (!lp_reader_caught_up(fleet->reader)) {
         LP_TRY(lp_fleet_poll(fleet, POLL_MS, err));
-        if (lp_clock_ns() > deadline_ns) return not_read(fleet, timeout_ms, err);
+        /* Somebody waits at a terminal: who is turned away learns it at once. */
+        struct lp_error why;
+        bool refused = lp_reader_trouble(fleet->reader, &why) && why.code == LP_E_REFUSED;
+        if (refused || lp_clock_ns() > deadline_ns) return not_read(fleet, err);
     }
     return LP_OK;
 }

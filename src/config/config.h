@@ -124,8 +124,13 @@ LP_MUST_USE enum lp_code lp_config_parse(struct lp_span text, const char *text_n
                                          struct lp_config **ret_config, struct lp_error *err);
 void lp_config_free(struct lp_config *config);
 
-/** "key = value  # origin" for every key; secrets as ******. */
-void lp_config_print(const struct lp_config *config, FILE *out);
+/**
+ * "key = value  # origin" for every key; secrets as ******.
+ *
+ * @param known does librdkafka know this key (without its prefix)? One that it does not may be a secret's, misspelt,
+ * and is masked too. NULL: not asked
+ */
+void lp_config_print(const struct lp_config *config, bool (*known)(const char *key), FILE *out);
 /** The reference as Markdown, from the table; tests compare README with it. */
 void lp_config_print_reference(FILE *out);
 /** Environment names that look like ours and mean nothing; the caller logs them once. Owned by the config. */

@@ -46,7 +46,15 @@ static void print_value(const struct lp_config *config, const struct lp_config_k
     if (text != NULL) print_text(key->secret ? "******" : text, out);
 }
 
-void lp_config_print(const struct lp_config *config, FILE *out)
+static bool is_masked(const char *key, bool (*known)(const char *key))
+{
+    if (lp_config_is_secret(key)) return true;
+    const char *name = key + strlen("kafka.");
+    if (strncmp(name, "consumer.", 9) == 0 || strncmp(name, "producer.", 9) == 0) name += 9;
+    return known != NULL && !known(name);
+}
+
+void lp_config_print(const struct lp_config *config, bool (*known)(const char *key), FILE *out)
 {
     for (uint32_t i = 0; i < lp_config_key_count; i++) {
         const struct lp_config_key *key = &lp_config_keys[i];
@@ -58,7 +66,7 @@ void lp_config_print(const struct lp_config *config, FILE *out)
     for (uint32_t i = 0; i < config->passthrough_count; i++) {
         const struct lp_config_passthrough *setting = &config->passthrough[i];
         fprintf(out, "%s = ", setting->key);
-        print_text(lp_config_is_secret(setting->key) ? "******" : setting->value, out);
+        print_text(is_masked(setting->key, known) ? "******" : setting->value, out);
         fprintf(out, "  # %s\n", setting->origin);
     }
 }

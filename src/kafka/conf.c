@@ -96,6 +96,16 @@ const char *lp_kafka_conf_owned(const char *key)
     return NULL;
 }
 
+bool lp_kafka_conf_known(const char *key)
+{
+    char text[ERROR_TEXT_BYTES];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    /* Not rd_kafka_conf_get: what is known and not set is unknown to it. Topic keys are set through this too. */
+    bool known = rd_kafka_conf_set(conf, key, NULL, text, sizeof text) != RD_KAFKA_CONF_UNKNOWN;
+    rd_kafka_conf_destroy(conf);
+    return known;
+}
+
 const char *lp_kafka_version_text(void) { return rd_kafka_version_str(); }
 
 int lp_kafka_version(void) { return rd_kafka_version(); }

@@ -32,6 +32,9 @@ const char *lp_kafka_conf_owned(const char *key);
 /** Try every setting on a scratch rd_kafka_conf: LP_E_INVALID with err->field for the first that librdkafka refuses. */
 LP_MUST_USE enum lp_code lp_kafka_conf_check(const struct lp_kafka_conf *conf, struct lp_error *err);
 
+/** Does the linked librdkafka know this key? */
+bool lp_kafka_conf_known(const char *key);
+
 /** Version of the linked librdkafka as text and number (0x020002ff). */
 const char *lp_kafka_version_text(void);
 int lp_kafka_version(void);

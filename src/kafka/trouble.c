@@ -19,6 +19,6 @@ enum lp_code lp_client_fail_trouble(struct lp_error *err, const struct lp_client
     lp_client_fail(&meaning, trouble->code, what);
     bool scram =
         trouble->code == RD_KAFKA_RESP_ERR__AUTHENTICATION && lp_kafka_conf_warning(conf, warning, sizeof warning);
-    return lp_fail(err, meaning.code, meaning.action == LP_PAUSE ? LP_PAUSE : LP_RETRY, "%.200s%s%s: %s", meaning.text,
-                   scram ? ": " : "", scram ? warning : "", trouble->text);
+    return lp_fail(err, meaning.code, LP_RETRY, "%.200s%s%s: %s", meaning.text, scram ? ": " : "", scram ? warning : "",
+                   trouble->text);
 }

@@ -19,8 +19,8 @@ struct lp_client_trouble {
 void lp_client_note(struct lp_client_trouble *trouble, int code, const char *reason);
 
 /**
- * Fill `err` with "what: what the code means, what to do: the complaint". The action is LP_RETRY or LP_PAUSE:
- * credentials, rights and certificates are mended on the broker's side too.
+ * Fill `err` with "what: what the code means, what to do: the complaint". The action is LP_RETRY: credentials and
+ * certificates are mended on the broker's side too.
  */
 enum lp_code lp_client_fail_trouble(struct lp_error *err, const struct lp_client_trouble *trouble,
                                     const struct lp_kafka_conf *conf, const char *what) __attribute__((cold, noinline));

@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum lp_code rc = lp_config_parse(lp_span_of(data, size), "f", environment, NULL, 0, &config, &err);
     if (rc == LP_OK && syntax != LP_OK) abort();
     if (rc != LP_OK) return 0;
-    lp_config_print(config, nowhere);
+    lp_config_print(config, NULL, nowhere);
     lp_config_free(config);
     return 0;
 }

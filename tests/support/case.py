@@ -52,12 +52,10 @@ class KafkaCase(unittest.TestCase):
         """New input, predictions, dead letters, control and status topics; returns the settings that name them."""
         self.prefix = "t%d-" % next(self._serial)
         names = {key: self.prefix + key for key in ("input", "predictions", "dead", "control", "status", "drift")}
-        for key in ("input", "predictions"):
-            self.broker.create_topic(names[key], partitions)
-        self.broker.create_topic(names["dead"], 1)
-        self.broker.create_topic(names["drift"], 1)
-        for key in ("control", "status"):
-            self.broker.create_topic(names[key], 1, cleanup_policy="compact")
+        wide, compacted = ("input", "predictions"), ("control", "status")
+        self.broker.create_topics({name: (partitions if key in wide else 1,
+                                          {"cleanup_policy": "compact"} if key in compacted else {})
+                                   for key, name in names.items()})
         self.names = names
         return {
             "input.topics": names["input"], "output.topic": names["predictions"], "dead_letter.topic": names["dead"],

@@ -162,14 +162,23 @@ class Broker:
 
     def create_topic(self, name, partitions=1, **config):
         """Dots of a setting are written as underscores: cleanup_policy="compact"."""
-        settings = {key.replace("_", "."): str(value) for key, value in config.items()}
-        topic = NewTopic(name, partitions, replication_factor=min(len(self._nodes), 3), config=settings)
-        self.admin.create_topics([topic])[name].result(30)
-        wait_for(lambda: self._partition_count(name) == partitions, 30, "topic " + name)
+        self.create_topics({name: (partitions, config)})
 
-    def _partition_count(self, name):
-        topic = self.admin.list_topics(name, timeout=5).topics[name]
-        return 0 if topic.error else sum(1 for p in topic.partitions.values() if p.leader >= 0)
+    def create_topics(self, topics):
+        """{name: (partitions, settings)} in one request."""
+        copies = min(len(self._nodes), 3)
+        made = [NewTopic(name, partitions, replication_factor=copies,
+                         config={key.replace("_", "."): str(value) for key, value in settings.items()})
+                for name, (partitions, settings) in topics.items()]
+        for future in self.admin.create_topics(made).values():
+            future.result(30)
+
+        def led():
+            known = self.admin.list_topics(timeout=5).topics
+            return all(name in known and sum(1 for p in known[name].partitions.values() if p.leader >= 0) == partitions
+                       for name, (partitions, _) in topics.items())
+
+        wait_for(led, 30, "topics " + ", ".join(topics))
 
     def alter_topic(self, name, **config):
         resource = ConfigResource(ConfigResource.Type.TOPIC, name,

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import threading
 import time
 import urllib.error
@@ -89,10 +90,10 @@ class FakeRegistry(Client):
     """Answers as a Confluent registry does, and misbehaves on request.
 
     fail_status: answer every request with that status; delay_s: sleep before each answer; authorization: expect that
-    header; `requests`: (method, path) of all that came.
+    header; `requests`: (method, path) of all that came. `certificates` (secure.py): https, and a client must show one.
     """
 
-    def __init__(self):
+    def __init__(self, certificates=None):
         self.ids = {}  # id -> schema text
         self.subjects = {}  # subject -> [id]
         self.requests = []
@@ -100,7 +101,12 @@ class FakeRegistry(Client):
         self.delay_s = 0
         self.authorization = None
         self.port = free_port()
-        self.url = "http://127.0.0.1:%d" % self.port
+        self.url = "%s://127.0.0.1:%d" % ("https" if certificates else "http", self.port)
+        self._tls = None
+        if certificates:
+            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.ca)
+            self._tls.verify_mode = ssl.CERT_REQUIRED
+            self._tls.load_cert_chain(certificates.path("keystore.pem"))
         self._lock = threading.Lock()
         self._connections = set()
         self._server = None
@@ -128,7 +134,18 @@ class FakeRegistry(Client):
             def log_message(self, *_arguments):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            def get_request(self):
+                connection, address = super().get_request()
+                if registry._tls:  # shakes hands at the first read, on the connection's own thread
+                    connection = registry._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                return connection, address
+
+            def handle_error(self, *arguments):
+                if not registry._tls:  # a handshake that fails is the test's purpose
+                    super().handle_error(*arguments)
+
+        self._server = Server(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 

@@ -27,7 +27,7 @@ class Certificates:
                       "-keyout", self.path(name + ".key"), "-out", self.path(name + ".pem"))
         self._issue("server", "subjectAltName=DNS:localhost,IP:127.0.0.1")
         self._issue(USERS["MTLS"], "extendedKeyUsage=clientAuth")
-        self._run("rsa", "-aes256", "-passout", "pass:" + KEY_PASSWORD, "-in", self.key, "-out", self.path("locked.key"))
+        self._run("rsa", "-aes256", "-passout", "pass:" + KEY_PASSWORD, "-in", self.key, "-out", self.locked_key)
         # What a broker takes: the key in PKCS#8, then the certificate.
         with open(self.path("keystore.pem"), "wb") as file:
             file.write(self._run("pkcs8", "-topk8", "-nocrypt", "-in", self.path("server.key")))

@@ -391,7 +391,9 @@ static __attribute__((noinline)) char *printed(void (*print)(FILE *out, const vo
     return text;
 }
 
-static void print_values(FILE *out, const void *config) { lp_config_print(config, out); }
+static void print_values(FILE *out, const void *config) { lp_config_print(config, NULL, out); }
+static bool knows_linger(const char *key) { return strcmp(key, "linger.ms") == 0; }
+static void print_known(FILE *out, const void *config) { lp_config_print(config, knows_linger, out); }
 static void print_reference(FILE *out, const void *unused)
 {
     (void)unused;
@@ -414,6 +416,19 @@ static void effective_values_are_printed_with_origins_and_without_secrets(void *
     assert_non_null(strstr(text, "input.topics = rides  # w:2\n"));
     assert_non_null(strstr(text, "input.tombstone = forward  # default\n"));
     assert_non_null(strstr(text, "model.root.path = /models  # derived: the folder of model.uri\n"));
+    free(text);
+    lp_config_free(config);
+}
+
+static void a_misspelt_key_of_librdkafka_may_be_a_secrets(void **state)
+{
+    (void)state;
+    struct lp_config *config = load(GOOD "kafka.producer.linger.ms=5\nkafka.sasl.pasword=hunter2\n"
+                                         "kafka.consumer.sasl.pass=hunter2\n");
+    char *text = printed(print_known, config);
+    assert_null(strstr(text, "hunter2"));
+    assert_non_null(strstr(text, "kafka.producer.linger.ms = 5  # w:7\n"));
+    assert_non_null(strstr(text, "kafka.consumer.sasl.pass = ******  # w:9\n"));
     free(text);
     lp_config_free(config);
 }
@@ -473,6 +488,7 @@ int main(void)
         cmocka_unit_test(librdkafkas_own_keys_that_end_in_file_are_passed_on),
         cmocka_unit_test(the_file_is_read_and_named),
         cmocka_unit_test(effective_values_are_printed_with_origins_and_without_secrets),
+        cmocka_unit_test(a_misspelt_key_of_librdkafka_may_be_a_secrets),
         cmocka_unit_test(the_reference_has_every_key_once),
         cmocka_unit_test(names_of_the_table_are_legal_and_spelled_apart),
     };

@@ -1,4 +1,4 @@
-// wrap: rd_kafka_new
+// wrap: rd_kafka_new rd_kafka_version
 #include "kafka/client.h"
 #include "kafka/client_log.h"
 #include "kafka/conf.h"
@@ -26,6 +26,12 @@ rd_kafka_t *__wrap_rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, cha
     snprintf(text, bytes, "planted");
     return NULL;
 }
+
+static int claimed_version; /* 0: the linked one's */
+
+int __real_rd_kafka_version(void);
+int __wrap_rd_kafka_version(void);
+int __wrap_rd_kafka_version(void) { return claimed_version != 0 ? claimed_version : __real_rd_kafka_version(); }
 
 static struct lp_kafka_conf conf_of(struct lp_kafka_setting *settings, uint32_t count)
 {
@@ -158,6 +164,41 @@ static void the_assignor_follows_the_version_and_the_user(void **state)
     assert_non_null(strchr(lp_kafka_version_text(), '.'));
 }
 
+static void scram_with_a_librdkafka_that_kafka_4_refuses_is_warned_of_with_the_cure(void **state)
+{
+    static const struct {
+        struct lp_kafka_setting setting;
+        int version;
+        bool warns;
+    } cases[] = {
+        {{"sasl.mechanism", "SCRAM-SHA-256", LP_KAFKA_BOTH}, 0x020002ff, true},
+        {{"sasl.mechanisms", "SCRAM-SHA-512", LP_KAFKA_BOTH}, 0x020600ff, true},
+        {{"sasl.mechanisms", "SCRAM-SHA-512", LP_KAFKA_PRODUCER}, 0x020600ff, true},
+        {{"sasl.mechanism", "SCRAM-SHA-256", LP_KAFKA_BOTH}, 0x020601ff, false},
+        {{"sasl.mechanism", "SCRAM-SHA-256", LP_KAFKA_BOTH}, 0x020c01ff, false},
+        {{"sasl.mechanism", "PLAIN", LP_KAFKA_BOTH}, 0x020002ff, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[LP_KAFKA_WARNING_BYTES] = "";
+        struct lp_kafka_setting setting = cases[i].setting;
+        struct lp_kafka_conf conf = conf_of(&setting, 1);
+        claimed_version = cases[i].version;
+        assert_int_equal(lp_kafka_conf_warning(&conf, text, sizeof text), cases[i].warns);
+        if (cases[i].warns) assert_non_null(strstr(text, "install librdkafka 2.6.1 or later"));
+    }
+    claimed_version = 0;
+}
+
+static void keys_of_librdkafka_are_known_and_misspelt_ones_are_not(void **state)
+{
+    (void)state;
+    static const char *const known[] = {"bootstrap.servers", "sasl.password", "linger.ms", "message.timeout.ms"};
+    static const char *const unknown[] = {"sasl.pasword", "", "linger", "kafka.linger.ms"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) assert_true(lp_kafka_conf_known(known[i]));
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) assert_false(lp_kafka_conf_known(unknown[i]));
+}
+
 static void lines_that_differ_in_digits_only_are_thinned(void **state)
 {
     uint32_t suppressed = 99;
@@ -229,6 +270,8 @@ int main(void)
         cmocka_unit_test(a_setting_that_librdkafka_refuses_is_named_with_its_prefix),
         cmocka_unit_test(defaults_yield_to_settings_and_guarantees_do_not),
         cmocka_unit_test(the_assignor_follows_the_version_and_the_user),
+        cmocka_unit_test(scram_with_a_librdkafka_that_kafka_4_refuses_is_warned_of_with_the_cure),
+        cmocka_unit_test(keys_of_librdkafka_are_known_and_misspelt_ones_are_not),
         cmocka_unit_test(lines_that_differ_in_digits_only_are_thinned),
         cmocka_unit_test(a_client_that_cannot_be_made_is_an_error_everywhere),
         cmocka_unit_test(contradictions_that_only_the_client_sees_are_errors),
