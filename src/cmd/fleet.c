@@ -166,6 +166,16 @@ static void on_written(void *context, uint64_t ticket, const struct lp_error *er
     written->err = *error;
 }
 
+/* Who may write no topic at all gets no producer id: the message was dropped for that, and its own error says nothing.
+ */
+static void name_right(const struct lp_fleet *fleet, struct lp_sink *sink, struct lp_error *err)
+{
+    struct lp_error fatal;
+    if (!lp_sink_fatal(sink, &fatal) || strstr(fatal.text, "AUTHORIZATION") == NULL) return;
+    (void)lp_fail(err, err->code, LP_FATAL, "topic %s: %.300s: grant Write on it", fleet->config->control_topic,
+                  fatal.text);
+}
+
 enum lp_code lp_fleet_write(struct lp_fleet *fleet, const char *json, int timeout_ms, struct lp_error *err)
 {
     struct written written = {0};
@@ -190,6 +200,7 @@ enum lp_code lp_fleet_write(struct lp_fleet *fleet, const char *json, int timeou
     rc = written.code;
     if (rc != LP_OK) *err = written.err;
 out:
+    if (rc != LP_OK && sink != NULL) name_right(fleet, sink, err);
     lp_sink_free(sink);
     return rc;
 }
