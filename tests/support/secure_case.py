@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from case import KafkaCase, Records
+from case import KafkaCase, Model, Records
 from kafka import temp_folder
 from process import wait_for
 from registry import FakeRegistry
@@ -31,6 +31,9 @@ class SecureCase(KafkaCase):
         cls.broker, cls.ports = secure_broker(os.environ.get("LEPTON_TEST_KAFKA"), cls.certificates)
         cls.folder = temp_folder("models")
         cls.registry = FakeRegistry(certificates=cls.certificates)
+        cls.first = Model(cls.folder)
+        cls.records = Records(cls.first.manifest, RECORDS)
+        cls.producer = cls.broker.producer(linger_ms=0)  # a new one waits half a second for its id
         cls.rights = {listener: Rights(cls.broker, user) for listener, user in USERS.items()}
 
     def make(self, listener, missing=None, start=True, mechanism="SCRAM-SHA-256", **more):
@@ -40,7 +43,7 @@ class SecureCase(KafkaCase):
         settings.update({"registry.ca.path": certificates.ca, "registry.certificate.path": certificates.certificate,
                          "registry.key.path": certificates.locked_key, "registry.key.password": KEY_PASSWORD,
                          "drift.topic": self.names["drift"], "drift.window_s": 1, "drift.lateness_s": 0,
-                         "model.uri": self.model().uri, "status.interval_ms": 500,
+                         "model.uri": self.first.uri, "status.interval_ms": 500,
                          **client_settings(listener, self.ports, certificates, mechanism)})
         settings.update(more)
         worker = self.worker(settings, start=False)
@@ -49,8 +52,9 @@ class SecureCase(KafkaCase):
         if listener in self.rights:
             self.rights[listener].grant([right for name, right in worker.rights.items() if name != missing and
                                          (name != "transactions" or settings.get("delivery") == "exactly_once")])
-        records = Records(self.model().manifest, RECORDS)
-        self.produce(records, partitions=1)
+        records = self.records
+        self.broker.send(self.names["input"], records.encode(self.input_framing()), keys=records.ids,
+                         timestamps=records.times, producer=self.producer)
         if start:
             worker.start()
         return worker
