@@ -56,6 +56,7 @@ struct lp_config {
     int output_timestamp;
     int64_t output_record_max_bytes;
     const char *dead_letter_topic; /* NULL: a bad record stops its partition's lane with an error */
+    int dead_letter_on_error;
     /* model and control */
     struct lp_config_list slots;
     const char *model_uri, *model_root_path, *model_sha256, *model_signature;
@@ -94,6 +95,7 @@ struct lp_config {
 
 enum { LP_CONFIG_CONFLUENT, LP_CONFIG_SINGLE_OBJECT, LP_CONFIG_AVRO, LP_CONFIG_JSON }; /* input.format, output.format */
 enum { LP_CONFIG_FRAMING_CONFLUENT, LP_CONFIG_FRAMING_NONE };
+enum { LP_CONFIG_ON_ERROR_PAUSE, LP_CONFIG_ON_ERROR_STOP };
 enum { LP_CONFIG_TOMBSTONE_FORWARD, LP_CONFIG_TOMBSTONE_SKIP, LP_CONFIG_TOMBSTONE_DEAD_LETTER };
 enum { LP_CONFIG_START_EARLIEST, LP_CONFIG_START_LATEST, LP_CONFIG_START_FAIL };
 enum { LP_CONFIG_PARTITION_AUTO, LP_CONFIG_PARTITION_SOURCE, LP_CONFIG_PARTITION_KEY };

@@ -51,6 +51,11 @@ struct lp_headers *lp_headers_new(uint32_t expected_count)
     return (struct lp_headers *)rd_kafka_headers_new(expected_count);
 }
 
+struct lp_headers *lp_headers_copy(const struct lp_headers *headers)
+{
+    return (struct lp_headers *)rd_kafka_headers_copy((const rd_kafka_headers_t *)headers);
+}
+
 void lp_headers_free(struct lp_headers *headers)
 {
     if (headers != NULL) rd_kafka_headers_destroy((rd_kafka_headers_t *)headers);

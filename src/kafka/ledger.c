@@ -150,7 +150,7 @@ lp_ledger_ticket lp_ledger_add(struct lp_ledger *ledger, uint32_t slot_index, in
     return ticket;
 }
 
-static struct entry *find(struct lp_ledger *ledger, lp_ledger_ticket ticket)
+static struct entry *find(const struct lp_ledger *ledger, lp_ledger_ticket ticket)
 {
     uint32_t index = (uint32_t)ticket;
     if (index >= ledger->entries_max) return NULL;
@@ -163,6 +163,15 @@ bool lp_ledger_done(struct lp_ledger *ledger, lp_ledger_ticket ticket)
     struct entry *entry = find(ledger, ticket);
     if (entry == NULL || entry->needed == 0) return false;
     if (--entry->needed == 0) advance(ledger, entry->slot);
+    return true;
+}
+
+bool lp_ledger_find(const struct lp_ledger *ledger, lp_ledger_ticket ticket, uint32_t *ret_slot, int64_t *ret_offset)
+{
+    const struct entry *entry = find(ledger, ticket);
+    if (entry == NULL) return false;
+    *ret_slot = entry->slot;
+    *ret_offset = entry->offset;
     return true;
 }
 

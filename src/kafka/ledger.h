@@ -31,6 +31,9 @@ lp_ledger_ticket lp_ledger_add(struct lp_ledger *ledger, uint32_t slot, int64_t 
 /** One output is acknowledged. False: a stale ticket (the partition was revoked meanwhile), ignored. O(1). */
 bool lp_ledger_done(struct lp_ledger *ledger, lp_ledger_ticket ticket);
 
+/** Where the record of a ticket stands; false: a stale ticket. O(1). */
+bool lp_ledger_find(const struct lp_ledger *ledger, lp_ledger_ticket ticket, uint32_t *ret_slot, int64_t *ret_offset);
+
 /**
  * Next slot whose done prefix has advanced since it was last taken: true and the offset to store (last done + 1).
  * Call until false, once a loop.

@@ -1,5 +1,7 @@
 #include "kafka/sink_private.h"
 
+#include "core/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,16 +9,22 @@
 enum {
     DESTROY_TIMEOUT_MS = 5000,
     ERROR_TEXT_BYTES = 512,
+    PARK_POLL_MS = 5,
     QUEUE_MESSAGES_MAX = 10000000, /* librdkafka's ranges */
     QUEUE_KBYTES_MAX = 2097151
 };
 
+void sink_describe(const rd_kafka_message_t *message, struct lp_error *err)
+{
+    char what[ERROR_TEXT_BYTES];
+    snprintf(what, sizeof what, "topic %s, partition %d", rd_kafka_topic_name(message->rkt), (int)message->partition);
+    lp_client_fail_on(err, message->err, LP_SIDE_PRODUCE, what);
+}
+
 static void report_failure(struct lp_sink *sink, const rd_kafka_message_t *message)
 {
     struct lp_error err;
-    char what[ERROR_TEXT_BYTES];
-    snprintf(what, sizeof what, "topic %s, partition %d", rd_kafka_topic_name(message->rkt), (int)message->partition);
-    lp_client_fail_on(&err, message->err, LP_SIDE_PRODUCE, what);
+    sink_describe(message, &err);
     sink->report(sink->context, (uint64_t)(uintptr_t)message->_private, &err);
 }
 
@@ -26,7 +34,6 @@ static void report_failure(struct lp_sink *sink, const rd_kafka_message_t *messa
  */
 static bool resend_now(struct lp_sink *sink, const rd_kafka_message_t *message)
 {
-    static const char header[] = "lepton.timestamp";
     rd_kafka_timestamp_type_t type;
     rd_kafka_headers_t *own = NULL, *headers;
     const void *value;
@@ -34,12 +41,12 @@ static bool resend_now(struct lp_sink *sink, const rd_kafka_message_t *message)
     char text[24];
     if (message->err != RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP) return false;
     if (rd_kafka_message_headers(message, &own) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-        rd_kafka_header_get_last(own, header, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_header_get_last(own, SINK_TIMESTAMP_HEADER, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR)
         return false; /* refused a second time */
     headers = own != NULL ? rd_kafka_headers_copy(own) : rd_kafka_headers_new(1);
     if (headers == NULL) return false;
     snprintf(text, sizeof text, "%lld", (long long)rd_kafka_message_timestamp(message, &type));
-    rd_kafka_header_add(headers, header, -1, text, -1);
+    rd_kafka_header_add(headers, SINK_TIMESTAMP_HEADER, -1, text, -1);
     rd_kafka_resp_err_t error =
         rd_kafka_producev(sink->client, RD_KAFKA_V_RKT(message->rkt), RD_KAFKA_V_PARTITION(message->partition),
                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(message->payload, message->len),
@@ -57,7 +64,10 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
         sink_txn_delivered(sink, message);
         return;
     }
-    if (__builtin_expect(message->err != RD_KAFKA_RESP_ERR_NO_ERROR, 0) && resend_now(sink, message)) return;
+    bool failed = __builtin_expect(message->err != RD_KAFKA_RESP_ERR_NO_ERROR, 0);
+    if (sink->options.patience != NULL) {
+        if ((failed || sink->parked) && sink_deliver_patiently(sink, message)) return;
+    } else if (failed && resend_now(sink, message)) return;
     sink->queued--;
     sink->queued_bytes -= message->len + message->key_len;
     sink->reported++;
@@ -135,7 +145,10 @@ void lp_sink_free(struct lp_sink *sink)
     /* Left to itself past the deadline: what it points to stays allocated for good. */
     if (sink->txn != NULL && !sink_txn_end(sink)) return;
     sink_close(sink);
-    for (uint32_t i = 0; i < sink->topic_count; i++) free(sink->topics[i].name);
+    for (uint32_t i = 0; i < sink->topic_count; i++) {
+        sink_park_clear(&sink->topics[i].park);
+        free(sink->topics[i].name);
+    }
     sink->topic_count = 0;
     sink_txn_free(sink);
     if (!sink->hangs) free(sink);
@@ -210,6 +223,7 @@ rd_kafka_error_t *sink_produce(struct lp_sink *sink, const struct lp_sink_messag
 enum lp_code lp_sink_send(struct lp_sink *sink, const struct lp_sink_message *message, struct lp_error *err)
 {
     if (sink->txn != NULL) return sink_txn_send(sink, message, err);
+    if (sink->options.patience != NULL) return sink_send_patiently(sink, message, err);
     rd_kafka_error_t *error = sink_produce(sink, message);
     return __builtin_expect(error != NULL, 0) ? sink_send_failed(error, message, err) : LP_OK;
 }
@@ -222,13 +236,22 @@ int lp_sink_poll(struct lp_sink *sink, int timeout_ms)
     }
     sink->reported = 0;
     rd_kafka_poll(sink->client, timeout_ms);
+    if (__builtin_expect(sink->parked, 0)) sink_serve_parks(sink);
     return sink->reported;
 }
 
 enum lp_code lp_sink_flush(struct lp_sink *sink, int timeout_ms, struct lp_error *err)
 {
+    uint64_t deadline_ns = lp_clock_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000000u;
     sink->reported = 0;
-    if (rd_kafka_flush(sink->client, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR && sink->queued == 0) return LP_OK;
+    /* Nothing waits for what is kept back by a stalled topic: it is not acknowledged, and comes again. */
+    while (rd_kafka_flush(sink->client, sink->parked ? 0 : lp_client_left_ms(deadline_ns)) !=
+               RD_KAFKA_RESP_ERR_NO_ERROR ||
+           lp_sink_moving(sink) > 0) {
+        if (lp_client_left_ms(deadline_ns) == 0) break;
+        lp_sink_poll(sink, PARK_POLL_MS);
+    }
+    if (sink->queued == 0) return LP_OK;
     return lp_fail(err, LP_E_TIMEOUT, LP_RETRY, "%u messages not acknowledged within %d ms", sink->queued, timeout_ms);
 }
 

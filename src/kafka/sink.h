@@ -18,6 +18,22 @@ struct lp_source_offsets; /* kafka/source.h */
 /** The fate of a message that was sent with a ticket; called from lp_sink_poll/flush. `err` NULL: acknowledged. */
 typedef void lp_sink_report(void *context, uint64_t ticket, const struct lp_error *err);
 
+struct lp_sink_message;
+
+/**
+ * A patient sink repeats, with growing pauses, what the table says to retry or to pause for (core/actions.inc);
+ * reported as failed is only what STOP ends. All messages have tickets, each its own. Called from
+ * lp_sink_send/poll/flush. Not with transactions.
+ */
+struct lp_sink_patience {
+    /** The brokers do not take it now, and why; it is kept. LP_PAUSE: somebody must act. */
+    void (*kept)(void *context, const struct lp_sink_topic *topic, uint64_t ticket, const struct lp_error *why);
+    /** Refused for good, alone in its batch; `message` is borrowed. Another may be sent with its ticket. */
+    void (*refused)(void *context, const struct lp_sink_message *message, const struct lp_error *why);
+    /** Does anybody still wait for this one? What is kept is dropped otherwise. */
+    bool (*live)(void *context, uint64_t ticket);
+};
+
 struct lp_sink_options {
     const struct lp_kafka_conf *conf; /* borrowed */
     const char *client_id;
@@ -25,8 +41,9 @@ struct lp_sink_options {
     size_t queue_max_bytes;
     lp_sink_report *report;
     void *context;
-    const char *transactional_id; /* NULL: not transactional; else see "transactions" */
-    void (*wake)(void *context);  /* transactional: an event waits for lp_sink_txn_poll; any thread, must not block */
+    const struct lp_sink_patience *patience; /* borrowed for good; NULL: every failure is reported */
+    const char *transactional_id;            /* NULL: not transactional; else see "transactions" */
+    void (*wake)(void *context); /* transactional: an event waits for lp_sink_txn_poll; any thread, must not block */
 };
 
 LP_MUST_USE enum lp_code lp_sink_new(const struct lp_sink_options *options, struct lp_sink **ret_sink,
@@ -63,6 +80,13 @@ LP_MUST_USE enum lp_code lp_sink_flush(struct lp_sink *sink, int timeout_ms, str
 /** Has the producer failed for good? (idempotence lost, fenced). Copies the reason. Any thread. */
 bool lp_sink_fatal(struct lp_sink *sink, struct lp_error *err);
 
+/** What keeps this topic's messages back since when (monotonic); false: nothing does. */
+bool lp_sink_stalled(const struct lp_sink *sink, const struct lp_sink_topic *topic, struct lp_error *ret_why,
+                     uint64_t *ret_since_ns);
+/** Is anything kept to be sent again? */
+bool lp_sink_keeps(const struct lp_sink *sink);
+/** Messages on their way: not yet reported, and not kept back by a stalled topic. */
+uint32_t lp_sink_moving(const struct lp_sink *sink);
 /** Messages not yet reported. */
 uint32_t lp_sink_queued(struct lp_sink *sink);
 /** Bytes of their keys and values. */
@@ -106,6 +130,8 @@ bool lp_sink_txn_trouble(struct lp_sink *sink, struct lp_error *ret_reason);
 /** The record's own headers, taken out of it (no copy), or NULL when it has none. */
 struct lp_headers *lp_headers_take(void *message);
 struct lp_headers *lp_headers_new(uint32_t expected_count);
+/** A copy, NULL: no memory. */
+struct lp_headers *lp_headers_copy(const struct lp_headers *headers);
 void lp_headers_free(struct lp_headers *headers);
 /** Append; value data NULL is a null value. False: out of memory. */
 bool lp_headers_add(struct lp_headers *headers, const char *name, struct lp_span value);

@@ -1,15 +1,21 @@
-/* Private to kafka/: the sink's parts. sink.c is the producer, sink_txn.c its transactions. */
+/* Private to kafka/: the sink's parts. sink.c is the producer, sink_txn.c its transactions, sink_patience.c what it
+ * keeps. */
 #ifndef LP_KAFKA_SINK_PRIVATE_H
 #define LP_KAFKA_SINK_PRIVATE_H
 
 #include "kafka/client.h"
 #include "kafka/sink.h"
+#include "kafka/sink_park.h"
 
 enum { TOPICS_MAX = 16 };
+
+/* On a message whose timestamp the broker refused and that goes out with the time of now: the old one. */
+#define SINK_TIMESTAMP_HEADER "lepton.timestamp"
 
 struct lp_sink_topic {
     char *name;              /* owned */
     rd_kafka_topic_t *topic; /* owned; another one after the producer was made anew */
+    struct sink_park park;   /* of a patient sink */
 };
 
 struct sink_txn;
@@ -24,6 +30,7 @@ struct lp_sink {
     size_t queued_bytes; /* keys and values of those */
     int reported;        /* since the poll at hand began */
     bool has_tickets;    /* a report callback was given */
+    bool parked;         /* patient: some topic's park is in use */
     bool hangs;          /* a client could not be destroyed: its opaque pointer stays allocated for good */
     uint32_t topic_count;
     struct lp_sink_topic topics[TOPICS_MAX];
@@ -39,6 +46,18 @@ void sink_close(struct lp_sink *sink);
 rd_kafka_error_t *sink_produce(struct lp_sink *sink, const struct lp_sink_message *message);
 /** Takes `error`. */
 enum lp_code sink_send_failed(rd_kafka_error_t *error, const struct lp_sink_message *message, struct lp_error *err);
+
+/** What a failed report says. */
+void sink_describe(const rd_kafka_message_t *message, struct lp_error *err);
+
+/* --- sink_patience.c --- */
+
+/** True: the report was about a kept message, and is dealt with. */
+bool sink_deliver_patiently(struct lp_sink *sink, const rd_kafka_message_t *message);
+LP_MUST_USE enum lp_code sink_send_patiently(struct lp_sink *sink, const struct lp_sink_message *message,
+                                             struct lp_error *err);
+/** Send what is due of the kept ones. */
+void sink_serve_parks(struct lp_sink *sink);
 
 /* --- sink_txn.c --- */
 

@@ -124,6 +124,14 @@ void lp_source_suspend(struct lp_source *source);
 void lp_source_rewind(struct lp_source *source);
 
 /**
+ * Hand the records from `offset` on over once more, which must have been handed over since the assignment. Done by the
+ * next poll; what the callback took is not forgotten. @return the offset that would have come next
+ */
+int64_t lp_source_again(struct lp_source *source, uint32_t slot, int64_t offset);
+/** The offset that comes next; -1: whatever the log begins with, or not assigned. */
+int64_t lp_source_position(const struct lp_source *source, uint32_t slot);
+
+/**
  * Leave the group after a final commit, bounded by timeout_ms (and by what `revoking` takes); calls revoking/revoked.
  * @return LP_E_TIMEOUT: the group was not left in time, it will notice by the session time-out
  */

@@ -278,6 +278,24 @@ void lp_source_resume(struct lp_source *source, uint32_t slot_index)
     source->attention = true;
 }
 
+int64_t lp_source_position(const struct lp_source *source, uint32_t slot_index)
+{
+    if (slot_index >= source->options.partitions_max || !source->slots[slot_index].used) return -1;
+    return source->slots[slot_index].next;
+}
+
+int64_t lp_source_again(struct lp_source *source, uint32_t slot_index, int64_t offset)
+{
+    int64_t next = lp_source_position(source, slot_index);
+    if (next <= offset) return next;
+    struct source_slot *slot = &source->slots[slot_index];
+    if (slot->rewound || slot->start_unknown) return next;
+    source_slot_hold(source, slot, offset);
+    slot->wanted = true;
+    source->attention = true;
+    return next;
+}
+
 /* --- stored offsets --- */
 
 void lp_source_store(struct lp_source *source, uint32_t slot_index, int64_t next_offset)

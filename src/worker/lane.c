@@ -9,6 +9,7 @@
 
 enum {
     IDLE_POLL_MS = 100,       /* how long a lane without work sleeps in the consumer's queue */
+    KEPT_POLL_MS = 5,         /* while outputs wait to be sent again */
     BACKPRESSURE_POLL_MS = 5, /* how long it waits for acknowledgements when nothing more may be in flight */
     SNAPSHOT_NS = 200 * 1000 * 1000,
     DRIFT_NS = 500 * 1000 * 1000,
@@ -34,6 +35,7 @@ static enum lp_code new_sink(struct lp_lane *lane, struct lp_error *err)
         .queue_max_bytes = lane->shared->producer_queue_bytes,
         .report = lp_lane_on_report,
         .context = lane,
+        .patience = lane->txn.on ? NULL : &lp_lane_patience,
         .transactional_id = lane->txn.on ? transactional_id : NULL,
         .wake = wake_lane,
     };
@@ -208,6 +210,7 @@ static void snapshot(struct lp_lane *lane)
     stats->transactions_awaited = lane->txn.on && !lane->txn.ready;
     stats->queued = lp_sink_queued(lane->sink);
     stats->held = lane->held_count;
+    stats->stalled = lane->stalled_count;
     stats->last_loop_ns = lane->now_ns;
     if (lane->kit != NULL) stats->schema_id = lp_decoder_schema_id(lane->kit->decoder);
     if (lane->source != NULL) {
@@ -222,6 +225,7 @@ static void snapshot(struct lp_lane *lane)
         stats->stale_records = state.stale_records;
         stats->commits = state.commits;
         stats->commit_failures = state.commit_failures;
+        stats->alarms = state.alarms;
     }
     pthread_mutex_lock(&lane->snapshot_mutex);
     if (lane->source != NULL) snapshot_lags(lane);
@@ -293,7 +297,8 @@ static void turn(struct lp_lane *lane)
         lp_sink_poll(lane->sink, BACKPRESSURE_POLL_MS);
     }
     if (lane->source != NULL) {
-        int sleep_ms = batched || full ? 0 : lane->txn.on ? lp_lane_txn_sleep_ms(lane, IDLE_POLL_MS) : IDLE_POLL_MS;
+        int idle_ms = lp_sink_keeps(lane->sink) ? KEPT_POLL_MS : IDLE_POLL_MS;
+        int sleep_ms = batched || full ? 0 : lane->txn.on ? lp_lane_txn_sleep_ms(lane, IDLE_POLL_MS) : idle_ms;
         if (lp_source_poll(lane->source, sleep_ms, take, &err) != LP_OK) lp_lane_fail(lane, &err);
     } else {
         (void)lp_sink_poll(lane->sink, IDLE_POLL_MS);
@@ -304,7 +309,11 @@ static void turn(struct lp_lane *lane)
     if (lane->kit != NULL && (!more || lp_batch_due(&lane->kit->batch, lane->now_ns))) lp_lane_flush_batch(lane);
     if (lane->txn.on) lp_lane_txn_serve(lane);
     if (lane->source != NULL) {
-        if (!lane->txn.on) lp_lane_store_offsets(lane);
+        if (!lane->txn.on) {
+            lp_lane_store_offsets(lane);
+            lp_lane_serve_stalls(lane);
+            lp_lane_serve_recalls(lane);
+        }
         lp_lane_serve_held(lane);
     }
     housekeep(lane);
@@ -315,6 +324,16 @@ static int left_ms(uint64_t deadline_ns, int least_ms)
 {
     int64_t left = ((int64_t)deadline_ns - (int64_t)lp_clock_ns()) / 1000000;
     return left > least_ms ? (int)left : least_ms;
+}
+
+/* What the brokers refuse at the end does not come again: its dead letters go without values. */
+static void settle(struct lp_lane *lane)
+{
+    struct lp_error ignored;
+    for (int i = 0; i < 2; i++) {
+        if (lp_sink_flush(lane->sink, left_ms(lane->drain_deadline_ns, 0), &ignored) == LP_OK && i > 0) return;
+        lp_lane_settle_recalls(lane);
+    }
 }
 
 /* All that was taken is acknowledged, or committed, by the drain's deadline. */
@@ -336,6 +355,7 @@ static void finish(struct lp_lane *lane)
     }
     if (!dead) lp_lane_flush_batch(lane);
     merge_drift(lane, lp_lane_watermark(lane), true);
+    if (!dead) settle(lane);
     if (!dead && lp_sink_flush(lane->sink, left_ms(lane->drain_deadline_ns, 0), &err) != LP_OK)
         LP_LOG(LP_LOG_WARN, "drain_unfinished", lp_kv_int("lane", lane->index), lp_kv("reason", err.text),
                lp_kv_int("unacknowledged", lp_ledger_in_flight(lane->ledger)));

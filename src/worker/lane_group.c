@@ -71,9 +71,13 @@ void lp_lane_on_revoking(void *context, const uint32_t *slots, uint32_t slot_cou
     lp_lane_flush_batch(lane);
     /* A lost partition has a new owner already: waiting would not prevent the duplicates. */
     bool dead = lp_sink_fatal(lane->sink, &err);
-    while (!lost && !dead && in_flight(lane, slots, slot_count) > 0 && lp_sink_queued(lane->sink) > 0 &&
-           lp_clock_ns() < deadline_ns && !lp_lane_drain_is_over(lane))
+    /* Nor does waiting for a topic that takes nothing: what is kept for it is dropped, and comes to the next owner. */
+    while (!lost && !dead && in_flight(lane, slots, slot_count) > 0 &&
+           lp_sink_moving(lane->sink) + lane->recall_count > 0 && lp_clock_ns() < deadline_ns &&
+           !lp_lane_drain_is_over(lane)) {
+        lp_lane_settle_recalls(lane);
         lp_sink_poll(lane->sink, POLL_MS);
+    }
     uint32_t left = in_flight(lane, slots, slot_count);
     if (left > 0 && !lane->failed) lane->stats.revoke_deadlines_missed++;
     lp_lane_store_offsets(lane);
@@ -85,6 +89,7 @@ void lp_lane_on_revoked(void *context, const uint32_t *slots, uint32_t slot_coun
     struct lp_lane *lane = context;
     for (uint32_t i = 0; i < slot_count; i++) {
         lp_ledger_close(lane->ledger, slots[i]);
+        lp_lane_forget_recalls(lane, slots[i]);
         if (lane->partitions[slots[i]].held) lane->held_count--;
         lane->partitions[slots[i]] = (struct lp_lane_partition){0};
     }
@@ -105,6 +110,7 @@ static bool still_waits(const struct lp_lane *lane, const struct lp_lane_partiti
 {
     const struct lp_avro_schema *schema;
     struct lp_error err;
+    if (partition->stalled) return true;
     if (partition->held_schema_id == 0) return atomic_load_explicit(&lane->slot->paused, memory_order_relaxed);
     return lp_registry_get(lane->shared->registry, partition->held_schema_id, &schema, &err) == LP_E_PENDING;
 }

@@ -40,16 +40,6 @@ static void log_record(const struct lp_lane *lane, const char *topic, const stru
            lp_kv("reason", error->text), lp_kv("value", quoted));
 }
 
-/* A letter that is larger than the producer may send goes without its bytes, which are in the input topic still. */
-static void leave_value_out(struct lp_sink_message *message)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%zu", message->value.size);
-    if (message->headers != NULL)
-        (void)lp_headers_add(message->headers, "lepton.error.value_bytes", lp_span_text(text));
-    message->value = (struct lp_span){0};
-}
-
 void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
                     lp_ledger_ticket entry, enum lp_stage stage, const struct lp_error *error)
 {
@@ -93,15 +83,13 @@ void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record,
     };
     struct lp_error err;
     enum lp_code rc = lp_lane_send(lane, &message, &err);
-    if (rc != LP_OK && err.action == LP_SKIP_RECORD) {
-        leave_value_out(&message);
+    while (rc != LP_OK && err.action == LP_SKIP_RECORD && lp_lane_shrink_letter(&message))
         rc = lp_lane_send(lane, &message, &err);
-    }
     if (rc != LP_OK) {
         (void)lp_error_wrap(&err, "dead letter of %s [%d] offset %lld", topic, record->partition,
                             (long long)record->offset);
         lp_lane_fail(lane, &err);
-        lp_headers_free(headers);
+        lp_headers_free(message.headers);
         return;
     }
     lane->stats.dead_letters++;
@@ -236,6 +224,9 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     uint32_t missing_count = 0;
     enum lp_code rc = LP_OK;
     if (__builtin_expect(lane->txn.reset, 0)) return LP_SOURCE_STOP; /* comes again: all partitions are rewound */
+    if (__builtin_expect(lane->replay_count > 0, 0) && lp_lane_replayed(lane, record)) return LP_SOURCE_NEXT;
+    if (__builtin_expect(lane->stalled_count > 0, 0) && lane->partitions[record->slot].stalled)
+        return hold(lane, record, 0);
     /* Paused since the loop looked: a replica that says so on the status topic takes nothing after it. */
     if (atomic_load_explicit(&lane->slot->paused, memory_order_relaxed)) return hold(lane, record, 0);
     /* A record needs a row, arena for its bytes and a ledger entry; the loop left room for at least one of each. */

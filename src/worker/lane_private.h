@@ -23,7 +23,10 @@ struct lp_lane_partition {
     int64_t next_offset;     /* stored (exactly_once: committed) last, for the lag; -1: none yet */
     uint64_t held_schema_id; /* what a held partition waits for; 0: the end of a pause */
     uint64_t retry_ns;       /* when to look again */
-    int64_t event_time_ms;   /* latest seen */
+    bool stalled;            /* an output of it waits for `stalled_by` to take it */
+    const struct lp_sink_topic *stalled_by;
+    int64_t replay_until;  /* below it records come again for the sake of refused ones; 0: none do */
+    int64_t event_time_ms; /* latest seen */
     uint64_t last_record_ns;
     /* exactly_once: after the last record taken, and after the last of the transaction that is being committed; -1 */
     int64_t taken_offset, cut_offset;
@@ -59,6 +62,23 @@ struct lp_lane_txn {
     struct lp_lane_refusal refusals[LP_LANE_REFUSALS_MAX];
 };
 
+enum { LP_LANE_RECALLS_MAX = 64 };
+
+/** A record whose output the brokers refused for good. */
+struct lp_lane_recall {
+    uint32_t slot;
+    int64_t offset;
+    lp_ledger_ticket ticket;
+    bool asked; /* it is on its way once more */
+    struct lp_error error;
+};
+
+/** An output topic that cannot be written. */
+struct lp_lane_alarm {
+    bool on;
+    uint64_t due_ns; /* when to say so again */
+};
+
 struct lp_lane {
     const struct lp_shared *shared;
     struct lp_slot *slot;
@@ -73,6 +93,10 @@ struct lp_lane {
     struct lp_lane_partition *partitions; /* [LP_LANE_PARTITIONS_MAX] by source slot */
     uint32_t partition_limit;             /* slots ever used + 1 */
     uint32_t held_count;
+    uint32_t stalled_count, replay_count; /* partitions */
+    struct lp_lane_alarm alarms[2];       /* output, dead letters */
+    uint32_t recall_count;
+    struct lp_lane_recall recalls[LP_LANE_RECALLS_MAX];
     struct lp_buffer out;      /* one prediction */
     uint64_t now_ns;           /* monotonic, refreshed once a loop and a batch */
     uint64_t wait_ns;          /* batch.max_wait_us */
@@ -104,6 +128,21 @@ void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record,
                     lp_ledger_ticket entry, enum lp_stage stage, const struct lp_error *error);
 /** Remember the first failure that the lane cannot go on after. */
 void lp_lane_fail(struct lp_lane *lane, const struct lp_error *error);
+
+/* lane_stall.c: at_least_once, but for lp_lane_shrink_letter */
+extern const struct lp_sink_patience lp_lane_patience;
+/** Alarms, and partitions whose outputs are taken again; once a turn. */
+void lp_lane_serve_stalls(struct lp_lane *lane);
+/** Have records come again whose outputs were refused. */
+void lp_lane_serve_recalls(struct lp_lane *lane);
+/** Dead letters for what was refused and cannot come again in time; without the values. */
+void lp_lane_settle_recalls(struct lp_lane *lane);
+/** The slot goes away. */
+void lp_lane_forget_recalls(struct lp_lane *lane, uint32_t slot);
+/** Was this record taken before, and comes again? Then its dead letter has been sent where one was due. */
+bool lp_lane_replayed(struct lp_lane *lane, const struct lp_source_record *record);
+/** Make a dead letter smaller: without its value, then without key and copied headers. False: it is that already. */
+bool lp_lane_shrink_letter(struct lp_sink_message *letter);
 
 /* lane_publish.c */
 /** Infer and send the open batch; leaves it empty. */

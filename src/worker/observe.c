@@ -37,7 +37,8 @@ static void render_counters(struct lp_buffer *out, const struct lp_lane_stats *s
          s->predictions},
         {"lepton_prediction_bytes_total", "Bytes of the predictions.", s->prediction_bytes},
         {"lepton_acknowledged_total", "Messages that the brokers acknowledged.", s->acknowledged},
-        {"lepton_delivery_errors_total", "Messages that the brokers refused for good.", s->delivery_errors},
+        {"lepton_delivery_errors_total",
+         "Messages that the brokers refused for good; predictions among them became dead letters.", s->delivery_errors},
         {"lepton_dead_letters_total", "Records sent to the dead-letter topic.", s->dead_letters},
         {"lepton_tombstones_total", "Records with a null value.", s->tombstones},
         {"lepton_swaps_total", "Model changes taken by lanes.", s->swaps},
@@ -63,6 +64,7 @@ static void render_counters(struct lp_buffer *out, const struct lp_lane_stats *s
         {"lepton_transactions_fenced_total",
          "exactly_once: producers made anew, after a time-out or because another process uses their name.",
          s->transactions_fenced},
+        {"lepton_consumer_alarms_total", "Errors of the consumer that somebody must act on.", s->alarms},
         {"lepton_backpressure_total", "Loops in which nothing more could be in flight.", s->backpressure_loops},
         {"lepton_drift_late_rows_total", "Rows whose drift window had closed.", s->late_rows},
     };
@@ -70,6 +72,8 @@ static void render_counters(struct lp_buffer *out, const struct lp_lane_stats *s
         one(out, counters[i].name, "counter", counters[i].help, (double)counters[i].value);
     one(out, "lepton_in_flight_records", "gauge", "Records taken and not yet acknowledged.", s->in_flight);
     one(out, "lepton_assigned_partitions", "gauge", "Partitions owned.", s->assigned);
+    one(out, "lepton_stalled_partitions", "gauge", "Partitions that wait because an output topic cannot be written.",
+        s->stalled);
     one(out, "lepton_held_partitions", "gauge", "Partitions paused until their schema comes.", s->held);
     lp_exposition_family(out, "lepton_errors_total", "counter", "Bad records by stage.");
     for (uint32_t i = 0; i < LP_STAGE_COUNT; i++) {

@@ -84,6 +84,7 @@ void lp_lane_stats_merge(struct lp_lane_stats *into, const struct lp_lane_stats 
     into->queued += from->queued;
     into->assigned += from->assigned;
     into->held += from->held;
+    into->stalled += from->stalled;
     into->rebalances += from->rebalances;
     into->lost_assignments += from->lost_assignments;
     into->offset_resets += from->offset_resets;
@@ -91,4 +92,5 @@ void lp_lane_stats_merge(struct lp_lane_stats *into, const struct lp_lane_stats 
     into->stale_records += from->stale_records;
     into->commits += from->commits;
     into->commit_failures += from->commit_failures;
+    into->alarms += from->alarms;
 }

@@ -44,12 +44,13 @@ struct lp_lane_stats {
     struct lp_latency event_to_prediction;  /* a record's event time to its prediction's hand-over */
     struct lp_latency record_to_prediction; /* the same from its Kafka timestamp */
     /* gauges */
-    uint32_t in_flight, queued, assigned, held;
+    uint32_t in_flight, queued, assigned, held, stalled;
     uint64_t generation; /* of the model this lane scores with */
     uint64_t schema_id;  /* last writer schema seen, 0: none */
     uint64_t last_loop_ns;
     bool joined, serving, stopped, transactions_awaited;
     uint64_t rebalances, lost_assignments, offset_resets, offset_gap_records, stale_records, commits, commit_failures;
+    uint64_t alarms; /* errors of the consumer that somebody must act on */
 };
 
 void lp_lane_stats_merge(struct lp_lane_stats *into, const struct lp_lane_stats *from);
