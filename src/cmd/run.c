@@ -3,6 +3,7 @@
 #include "cmd/options.h"
 #include "cmd/signals.h"
 #include "core/log.h"
+#include "kafka/conf.h"
 #include "worker/worker.h"
 
 #include <malloc.h>
@@ -64,6 +65,7 @@ static int run(int argc, char **argv)
     if (lp_worker_start(config, lp_signals_interrupted, NULL, &worker, &err) != LP_OK)
         code = lp_signals_received() != 0 ? LP_EXIT_OK : lp_command_fail(&lp_command_run, &err);
     else code = serve(worker);
+    if (lp_kafka_left_behind() > 0) _exit(code); /* their threads still use what exit() tears down */
     lp_config_free(config);
     return code;
 }

@@ -4,9 +4,10 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-enum { ERROR_TEXT_BYTES = 512 };
+enum { ERROR_TEXT_BYTES = 512, DESTROY_LEAST_MS = 100 };
 
 int lp_client_left_ms(uint64_t deadline_ns)
 {
@@ -100,6 +101,22 @@ static bool reaper_wait(struct reaper *reaper, int timeout_ms)
     return done;
 }
 
+static atomic_uint_fast64_t hurry_ns;
+static atomic_uint left_behind;
+
+void lp_kafka_hurry(uint64_t deadline_ns) { atomic_store(&hurry_ns, deadline_ns); }
+
+uint32_t lp_kafka_left_behind(void) { return atomic_load(&left_behind); }
+
+static int within_hurry(int timeout_ms)
+{
+    uint64_t deadline_ns = atomic_load(&hurry_ns);
+    if (deadline_ns == 0) return timeout_ms;
+    int left_ms = lp_client_left_ms(deadline_ns);
+    if (left_ms < DESTROY_LEAST_MS) left_ms = DESTROY_LEAST_MS;
+    return left_ms < timeout_ms ? left_ms : timeout_ms;
+}
+
 bool lp_client_destroy(rd_kafka_t *client, int flags, int timeout_ms)
 {
     struct reaper *reaper = reaper_new(client, flags);
@@ -110,7 +127,8 @@ bool lp_client_destroy(rd_kafka_t *client, int flags, int timeout_ms)
         rd_kafka_destroy_flags(client, flags);
         return true;
     }
-    if (!reaper_wait(reaper, timeout_ms < 0 ? 0 : timeout_ms)) {
+    if (!reaper_wait(reaper, within_hurry(timeout_ms < 0 ? 0 : timeout_ms))) {
+        atomic_fetch_add(&left_behind, 1);
         pthread_detach(thread);
         return false;
     }

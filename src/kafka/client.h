@@ -38,8 +38,9 @@ LP_MUST_USE enum lp_code lp_client_new(rd_kafka_type_t type, rd_kafka_conf_t *co
                                        struct lp_error *err);
 
 /**
- * rd_kafka_destroy_flags in a thread of its own, waited for up to timeout_ms (destroy is known to hang).
- * False: it still runs, and whatever the client's callbacks point to must stay alive for good.
+ * rd_kafka_destroy_flags in a thread of its own, waited for up to timeout_ms (destroy is known to hang), and no longer
+ * than lp_kafka_hurry says. False: it still runs, and whatever the client's callbacks point to must stay alive for
+ * good.
  */
 bool lp_client_destroy(rd_kafka_t *client, int flags, int timeout_ms);
 

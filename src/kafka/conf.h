@@ -46,4 +46,13 @@ bool lp_kafka_conf_warning(const struct lp_kafka_conf *conf, char *ret_text, siz
 /** "cooperative-sticky" from librdkafka 2.10, "range" below (see FACTS in the code), unless the settings name one. */
 const char *lp_kafka_assignor(const struct lp_kafka_conf *conf);
 
+/**
+ * From now on no client's destruction is waited for past this time (monotonic; 0: no such bound), except for a moment;
+ * what hangs is left to itself. Any thread.
+ */
+void lp_kafka_hurry(uint64_t deadline_ns);
+
+/** Clients that were left to themselves: the process should end without tearing down what they use (_exit). */
+uint32_t lp_kafka_left_behind(void);
+
 #endif

@@ -163,10 +163,7 @@ static void on_refused(void *context, const struct lp_sink_message *message, con
 
 const struct lp_sink_patience lp_lane_patience = {.kept = on_kept, .refused = on_refused, .live = is_live};
 
-static void forget(struct lp_lane *lane, uint32_t index)
-{
-    lane->recalls[index] = lane->recalls[--lane->recall_count];
-}
+static void forget(struct lp_lane *lane, uint32_t index) { lane->recalls[index] = lane->recalls[--lane->recall_count]; }
 
 /* Once more from the lowest of the slot's refused offsets. */
 static void ask_again(struct lp_lane *lane, uint32_t slot)
@@ -228,8 +225,7 @@ bool lp_lane_replayed(struct lp_lane *lane, const struct lp_source_record *recor
         if (lane->recalls[i].slot != record->slot || lane->recalls[i].offset != record->offset) continue;
         struct lp_lane_recall recall = lane->recalls[i];
         forget(lane, i);
-        lp_lane_reject(lane, record, lp_headers_take(record->message), recall.ticket, LP_STAGE_PUBLISH,
-                       &recall.error);
+        lp_lane_reject(lane, record, lp_headers_take(record->message), recall.ticket, LP_STAGE_PUBLISH, &recall.error);
         break;
     }
     return true;

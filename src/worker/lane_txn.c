@@ -224,6 +224,7 @@ static void say_what_is_awaited(struct lp_lane *lane)
                lp_kv("reason", err.text));
         txn->said = true;
     }
+    if (lane->shared->config->startup_timeout_ms == 0) return;
     if (waited_ns < (uint64_t)lane->shared->config->startup_timeout_ms * 1000000) return;
     if (!trouble) lp_fail(&err, LP_E_TIMEOUT, LP_FATAL, "no answer");
     (void)lp_error_wrap(&err, "start: transaction coordinator not reached within %lld ms",

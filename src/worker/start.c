@@ -17,22 +17,29 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ASK_TIMEOUT_MS = 5000, CHECK_TIMEOUT_MS = 1000, RETRY_MS = 500 };
+enum { ASK_TIMEOUT_MS = 5000, SAY_AGAIN_NS = 30 * 1000 * 1000 * 1000LL, CHECK_TIMEOUT_MS = 1000, RETRY_MS = 500 };
 
 /* One question that is asked again until it is answered, the start is given up, or time is over. */
 struct wait {
     struct lp_worker *worker;
     lp_worker_interrupted *interrupted;
     void *context;
-    uint64_t deadline_ns;
-    bool said;
+    uint64_t deadline_ns; /* UINT64_MAX: none */
+    uint64_t say_ns;      /* when to say again what is waited for */
 };
 
+/* Of "waiting for KEY". */
+static const char *key_of(const char *what) { return what + sizeof "waiting for " - 1; }
+
+/* `what`: static, "waiting for ...". */
 static bool again(struct wait *wait, const char *what, const struct lp_error *err)
 {
     atomic_store(&wait->worker->waiting_for, what);
-    if (!wait->said) LP_LOG(LP_LOG_WARN, "waiting", lp_kv("for", what), lp_kv("reason", err->text));
-    wait->said = true;
+    uint64_t now_ns = lp_clock_ns();
+    if (now_ns >= wait->say_ns) {
+        LP_LOG(LP_LOG_WARN, "waiting", lp_kv("for", key_of(what)), lp_kv("reason", err->text));
+        wait->say_ns = now_ns + (uint64_t)SAY_AGAIN_NS;
+    }
     for (int i = 0; i < 10; i++) {
         if (wait->interrupted != NULL && wait->interrupted(wait->context)) return false;
         struct timespec pause = {.tv_nsec = RETRY_MS / 10 * 1000000L};
@@ -41,25 +48,35 @@ static bool again(struct wait *wait, const char *what, const struct lp_error *er
     return lp_clock_ns() < wait->deadline_ns;
 }
 
+/* A stop is noticed between two questions: none may take longer than half of its time. */
+static int ask_timeout_ms(const struct wait *wait)
+{
+    uint64_t now_ns = lp_clock_ns();
+    int64_t most_ms = wait->worker->shared.config->shutdown_timeout_ms / 2;
+    if (most_ms > ASK_TIMEOUT_MS) most_ms = ASK_TIMEOUT_MS;
+    int64_t left_ms = wait->deadline_ns > now_ns ? (int64_t)((wait->deadline_ns - now_ns) / 1000000u) : 0;
+    if (left_ms < most_ms) most_ms = left_ms;
+    return most_ms > 100 ? (int)most_ms : 100;
+}
+
 /* A topic that is not there yet may come; a broker that is away may come back. */
 static enum lp_code ask_partitions(struct wait *wait, const char *topic, const char *what, uint32_t *ret_count,
                                    struct lp_error *err)
 {
-    const char *right = strcmp(what, "input.topics") == 0 ? "Read" : "Write";
+    const char *key = key_of(what), *right = strcmp(key, "input.topics") == 0 ? "Read" : "Write";
     enum lp_code rc;
-    wait->said = false;
+    wait->say_ns = 0;
     do {
-        int64_t left_ms = ((int64_t)wait->deadline_ns - (int64_t)lp_clock_ns()) / 1000000;
-        int timeout_ms = left_ms > ASK_TIMEOUT_MS ? ASK_TIMEOUT_MS : left_ms > 100 ? (int)left_ms : 100;
+        int timeout_ms = ask_timeout_ms(wait);
         rc = lp_admin_partition_count(&wait->worker->shared.kafka, topic, timeout_ms, ret_count, err);
         if (rc == LP_E_REFUSED && err->action == LP_PAUSE)
-            rc = lp_fail_field(err, LP_E_REFUSED, LP_PAUSE, what, "topic %s: not authorized: grant %s on it", topic,
+            rc = lp_fail_field(err, LP_E_REFUSED, LP_PAUSE, key, "topic %s: not authorized: grant %s on it", topic,
                                right);
         bool wait_for_it =
             rc == LP_E_NOT_FOUND || (rc != LP_OK && (err->action == LP_RETRY || err->action == LP_PAUSE));
         if (!wait_for_it) return rc;
     } while (again(wait, what, err));
-    return lp_error_wrap(err, "start: %s", what);
+    return lp_error_wrap(err, "start: %s", key);
 }
 
 static enum lp_code find_topics(struct wait *wait, struct lp_error *err)
@@ -68,9 +85,9 @@ static enum lp_code find_topics(struct wait *wait, struct lp_error *err)
     const struct lp_config *config = shared->config;
     uint32_t output_count = 0, input_count = 0, widest = 0;
     bool equal = true;
-    LP_TRY(ask_partitions(wait, config->output_topic, "output.topic", &output_count, err));
+    LP_TRY(ask_partitions(wait, config->output_topic, "waiting for output.topic", &output_count, err));
     for (uint32_t i = 0; i < config->input_topics.count; i++) {
-        LP_TRY(ask_partitions(wait, config->input_topics.items[i], "input.topics", &input_count, err));
+        LP_TRY(ask_partitions(wait, config->input_topics.items[i], "waiting for input.topics", &input_count, err));
         equal = equal && input_count == output_count;
         widest = input_count > widest ? input_count : widest;
     }
@@ -82,7 +99,8 @@ static enum lp_code find_topics(struct wait *wait, struct lp_error *err)
                              "or choose key",
                              config->output_topic, output_count, widest);
     if (config->dead_letter_topic == NULL) return LP_OK;
-    return ask_partitions(wait, config->dead_letter_topic, "dead_letter.topic", &shared->dead_letter_partitions, err);
+    return ask_partitions(wait, config->dead_letter_topic, "waiting for dead_letter.topic",
+                          &shared->dead_letter_partitions, err);
 }
 
 enum lp_code lp_worker_check_partitions(struct lp_worker *worker, struct lp_error *err)
@@ -160,13 +178,13 @@ static enum lp_code schema_id(struct wait *wait, const char *subject, const char
     struct lp_shared *shared = &wait->worker->shared;
     int timeout_ms = (int)shared->config->registry_timeout_ms;
     enum lp_code rc;
-    wait->said = false;
+    wait->say_ns = 0;
     do {
         rc = shared->config->output_schema_auto_register
                  ? lp_registry_register(shared->registry, subject, lp_span_text(schema), timeout_ms, ret_id, err)
                  : lp_registry_lookup(shared->registry, subject, lp_span_text(schema), timeout_ms, ret_id, err);
         if (rc == LP_OK || (err->action != LP_RETRY && rc != LP_E_TIMEOUT)) return rc;
-    } while (again(wait, "registry", err));
+    } while (again(wait, "waiting for the registry", err));
     return lp_error_wrap(err, "start: subject %s", subject);
 }
 
@@ -243,7 +261,9 @@ enum lp_code lp_worker_prepare(struct lp_worker *worker, lp_worker_interrupted *
     struct wait wait = {.worker = worker,
                         .interrupted = interrupted,
                         .context = context,
-                        .deadline_ns = lp_clock_ns() + (uint64_t)config->startup_timeout_ms * 1000000};
+                        .deadline_ns = config->startup_timeout_ms > 0
+                                           ? lp_clock_ns() + (uint64_t)config->startup_timeout_ms * 1000000
+                                           : UINT64_MAX};
     uint32_t reader_count = 0, key_count = 0;
     LP_TRY(lp_infer_setup(err));
     LP_TRY(lp_kafka_conf_from_config(config, &shared->kafka, err));

@@ -4,13 +4,14 @@
 #include "core/cpu.h"
 #include "core/log.h"
 #include "core/version.h"
+#include "worker/watchdog.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { STATUS_FLUSH_MS = 2000, LOG_INTERVAL_S = 60, COUNT_INTERVAL_S = 60, WATCHDOG_GRACE_MS = 2000 };
+enum { STATUS_FLUSH_MS = 2000, STATUS_FLUSH_LEAST_MS = 100, LOG_INTERVAL_S = 60, COUNT_INTERVAL_S = 60 };
 
 /* --- what control asks of us --- */
 
@@ -112,7 +113,9 @@ enum lp_code lp_worker_start(const struct lp_config *config, lp_worker_interrupt
     worker->shared.config = config;
     worker->start_ns = lp_clock_ns();
     worker->start_wall_ms = lp_clock_wall_ms();
-    enum lp_code rc = start(worker, interrupted, context, err);
+    worker->watchdog = lp_watchdog_new((uint64_t)config->shutdown_timeout_ms, interrupted, context);
+    enum lp_code rc = worker->watchdog != NULL ? LP_OK : lp_fail(err, LP_E_IO, LP_FATAL, "no thread for the watchdog");
+    if (rc == LP_OK) rc = start(worker, interrupted, context, err);
     if (rc != LP_OK) {
         lp_worker_stop(worker);
         lp_worker_free(worker);
@@ -167,18 +170,6 @@ enum lp_code lp_worker_tick(struct lp_worker *worker, struct lp_error *err)
 
 /* --- stop --- */
 
-/* librdkafka's close and destroy have hung in the field; a container must end all the same. */
-static void *watchdog(void *context)
-{
-    const struct lp_worker *worker = context;
-    int64_t wait_ms = worker->shared.config->shutdown_timeout_ms + WATCHDOG_GRACE_MS;
-    struct timespec pause = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
-    LP_LOG(LP_LOG_ERROR, "shutdown_watchdog", lp_kv("reason", "a Kafka client did not close in time"),
-           lp_kv_int("milliseconds", wait_ms));
-    _exit(1);
-}
-
 static void stop_lanes(struct lp_worker *worker)
 {
     struct lp_error err;
@@ -189,21 +180,29 @@ static void stop_lanes(struct lp_worker *worker)
             LP_LOG(LP_LOG_ERROR, "lane_ended", lp_kv_int("lane", i), lp_kv("reason", err.text));
 }
 
-void lp_worker_stop(struct lp_worker *worker)
+/* What the lanes have left of the time, at most STATUS_FLUSH_MS. */
+static int flush_ms(uint64_t deadline_ns)
 {
-    if (atomic_exchange(&worker->stopping, true)) return;
-    pthread_t guard;
-    bool guarded = pthread_create(&guard, NULL, watchdog, worker) == 0;
-    stop_lanes(worker);
+    uint64_t now_ns = lp_clock_ns();
+    uint64_t left_ms = deadline_ns > now_ns ? (deadline_ns - now_ns) / 1000000u : 0;
+    return left_ms < STATUS_FLUSH_LEAST_MS ? STATUS_FLUSH_LEAST_MS
+           : left_ms < STATUS_FLUSH_MS     ? (int)left_ms
+                                           : STATUS_FLUSH_MS;
+}
+
+static void stop_control(struct lp_worker *worker, uint64_t deadline_ns)
+{
+    lp_watchdog_phase(worker->watchdog, "drift and status records");
     if (worker->reporter != NULL && worker->slot.mailboxes != NULL) {
         lp_reporter_run(worker->reporter, &worker->slot);
-        lp_reporter_flush(worker->reporter, STATUS_FLUSH_MS);
+        lp_reporter_flush(worker->reporter, flush_ms(deadline_ns));
     }
-    if (worker->control != NULL) lp_control_stop(worker->control, true, STATUS_FLUSH_MS);
-    struct lp_lane_stats stats = {0};
-    int64_t lag = -1;
-    if (atomic_load(&worker->running)) lp_worker_totals(worker, &stats, &lag);
-    atomic_store(&worker->running, false);
+    if (worker->control != NULL) lp_control_stop(worker->control, true, flush_ms(deadline_ns));
+}
+
+static void free_parts(struct lp_worker *worker)
+{
+    lp_watchdog_phase(worker->watchdog, "closing Kafka clients");
     lp_http_free(worker->http);
     worker->http = NULL;
     lp_control_free(worker->control);
@@ -215,13 +214,27 @@ void lp_worker_stop(struct lp_worker *worker)
     lp_reporter_free(worker->reporter);
     worker->reporter = NULL;
     lp_worker_unprepare(worker);
+}
+
+void lp_worker_stop(struct lp_worker *worker)
+{
+    if (atomic_exchange(&worker->stopping, true)) return;
+    uint64_t deadline_ns = lp_watchdog_arm(worker->watchdog);
+    lp_kafka_hurry(deadline_ns);
+    lp_watchdog_phase(worker->watchdog, "lanes: outputs, offsets, leaving the group");
+    stop_lanes(worker);
+    stop_control(worker, deadline_ns);
+    struct lp_lane_stats stats = {0};
+    int64_t lag = -1;
+    if (atomic_load(&worker->running)) lp_worker_totals(worker, &stats, &lag);
+    atomic_store(&worker->running, false);
+    free_parts(worker);
     LP_LOG(LP_LOG_INFO, "stop", lp_kv_int("records", (int64_t)stats.records),
            lp_kv_int("predictions", (int64_t)stats.predictions), lp_kv_int("dead_letters", (int64_t)stats.dead_letters),
-           lp_kv_int("unacknowledged", stats.in_flight));
-    if (guarded) {
-        pthread_cancel(guard);
-        pthread_join(guard, NULL);
-    }
+           lp_kv_int("unacknowledged", stats.in_flight), lp_kv_int("clients_left_behind", lp_kafka_left_behind()));
+    lp_kafka_hurry(0);
+    lp_watchdog_free(worker->watchdog);
+    worker->watchdog = NULL;
 }
 
 void lp_worker_free(struct lp_worker *worker) { free(worker); }

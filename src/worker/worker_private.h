@@ -27,6 +27,7 @@ struct lp_worker {
     uint64_t next_log_ns, next_count_ns;
     uint64_t logged_records;
     _Atomic(const char *) waiting_for; /* what the start waits for; static text */
+    struct lp_watchdog *watchdog;
 };
 
 /* start.c */
