@@ -69,6 +69,7 @@ void source_slot_hold(struct lp_source *source, struct source_slot *slot, int64_
 {
     rd_kafka_topic_partition_list_t *list = source_list_one(source, slot, next);
     slot->held = true;
+    slot->in_order = false;
     slot->next = next;
     if (list == NULL) return; /* not paused: its records are dropped as they come */
     rd_kafka_pause_partitions(source->client, list);
@@ -102,20 +103,23 @@ static void note_gap(struct lp_source *source, struct source_slot *slot, int64_t
 }
 
 /*
- * A record before the one that should come: an old one that a rebalance or seek left over, or the log ends before our
+ * A record before the one that should come: an old one that a rebalance or seek left over, or the log ended before our
  * offset and librdkafka began it anew. The second changes what offsets mean: the slot is handed back and begun anew.
+ * Once records came in order nothing old is left over; the log's end does not tell then, since a topic that was made
+ * anew may have outgrown our offset by the time its first record is here.
  */
 static void note_behind(struct lp_source *source, struct source_slot *slot, int64_t offset)
 {
     int64_t low = -1, high = -1;
-    if (!known_bounds(source, slot, &low, &high) || high < 0 || high >= slot->next || offset >= high) {
+    bool known = known_bounds(source, slot, &low, &high) && high >= 0;
+    if (!slot->in_order && (!known || high >= slot->next || offset >= high)) {
         source->state.stale_records++;
         return;
     }
     source->state.offset_resets++;
     source_event(source, LP_SOURCE_REWOUND,
-                 "topic %s, partition %" PRId32 ": offset %" PRId64 " is past the log's end %" PRId64
-                 " (topic made anew, or an unclean election): consumed from %" PRId64 " on",
+                 "topic %s, partition %" PRId32 ": offset %" PRId64 " was past the log's end, which is %" PRId64
+                 " now (topic made anew, or an unclean election): consumed from %" PRId64 " on",
                  source->topics[slot->topic_index].name, slot->partition, slot->next, high, offset);
     source_slot_hold(source, slot, offset);
     slot->rewound = true;
@@ -169,6 +173,7 @@ static void hand_over(struct lp_source *source, uint32_t slot_index, rd_kafka_me
         return;
     }
     slot->next = record.offset + 1;
+    slot->in_order = true;
     if (step == LP_SOURCE_STOP) {
         source->stopped = true;
         rd_kafka_yield(source->client);
