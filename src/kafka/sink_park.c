@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAUSE_MIN_MS = 100, PAUSE_MAX_MS = 10000, WINDOW_MAX = 1024 };
+enum { PAUSE_MIN_MS = 100, PAUSE_MAX_MS = 5000, WINDOW_MAX = 1024 };
 
 struct parked {
     struct parked *next;
@@ -166,6 +166,7 @@ enum park_fate sink_park_report(struct sink_park *park, uint64_t ticket, const s
         sink_park_drop(parked);
     } else if (err->action == LP_FATAL || (err->action == LP_SKIP_RECORD && park->round == 1)) {
         fate = PARK_REFUSED;
+        park->ceiling = WINDOW_MAX; /* the one to blame is found */
         *ret_message = parked;
     } else {
         note_failure(park, err);

@@ -15,9 +15,13 @@ enum lp_code lp_slot_init(struct lp_slot *slot, uint32_t lane_count, struct lp_e
     slot->mailboxes = calloc(lane_count, sizeof *slot->mailboxes);
     slot->retired = calloc((size_t)slot->retired_max + lane_count, sizeof(struct lp_kit *));
     slot->shares = calloc(slot->share_max, sizeof(struct lp_drift_share *));
-    if (slot->mailboxes == NULL || slot->retired == NULL || slot->shares == NULL)
-        return lp_fail_memory(err, lane_count * sizeof *slot->mailboxes);
-    return LP_OK;
+    if (slot->mailboxes != NULL && slot->retired != NULL && slot->shares != NULL) return LP_OK;
+    free(slot->mailboxes);
+    free(slot->retired);
+    free(slot->shares);
+    pthread_mutex_destroy(&slot->mutex);
+    *slot = (struct lp_slot){0}; /* lp_slot_done has nothing to do */
+    return lp_fail_memory(err, lane_count * sizeof *slot->mailboxes);
 }
 
 static struct lp_drift_share *share_new(const struct lp_shared *shared, struct lp_model *model, struct lp_error *err)

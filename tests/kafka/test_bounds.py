@@ -58,13 +58,13 @@ class Bounds(KafkaCase):
     def test_a_broker_that_stops_answering_in_the_middle_of_a_backlog(self):
         settings = {**self.topics(4), "memory.limit_bytes": LIMIT_BYTES}
         model = self.model()
-        records = Records(model.manifest, 300_000)
+        records = Records(model.manifest, 200_000)
         self.produce(records)
         worker = self.worker({**settings, "model.uri": model.uri})
         self.broker.wait_count(self.names["predictions"], 1000, 60, worker.check_alive)
         self.broker.freeze()
         try:
-            time.sleep(8)
+            time.sleep(5)
             self.assertEqual(worker.get("/livez")[0], 200)
             self.assertEqual(worker.metric("lepton_delivery_errors_total"), 0)
         finally:

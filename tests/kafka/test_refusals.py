@@ -1,4 +1,5 @@
 """Outputs that the brokers do not take: refused for good they become dead letters, for now their partitions wait."""
+# versions: first
 # sanitized
 
 import os
@@ -43,10 +44,10 @@ class Refusals(KafkaCase):
 
     def test_predictions_too_large_for_their_topic_become_dead_letters_and_their_batches_neighbours_go_on(self):
         """The topic takes 4 KiB a batch, keys of 6 KB are copied: refused by the broker, not by the client."""
-        count = 4000
+        count = 2000
         self.start(count)
         self.broker.alter_topic(self.names["predictions"], max_message_bytes=4096)
-        large = set(np.random.default_rng(3).choice(count, 25, replace=False).tolist())
+        large = set(np.random.default_rng(3).choice(count, 15, replace=False).tolist())
         keys = [os.urandom(6000) if i in large else self.records.ids[i] for i in range(count)]
         worker = self.worker(self.settings)
         self.send(range(count), keys=keys)
@@ -90,7 +91,7 @@ class Refusals(KafkaCase):
 
     def test_a_dead_letter_topic_that_is_gone_stops_its_partitions_and_no_others_until_it_is_back(self):
         count = 4000
-        self.start(count, **{"kafka.topic.metadata.refresh.interval.ms": 2000})
+        self.start(count, **{"kafka.topic.metadata.refresh.interval.ms": 500})
         bad = {402, 802}  # partition 2
         values = [b"\x07broken" if i in bad else v for i, v in enumerate(self.encoded)]
         worker = self.worker(self.settings)
@@ -98,7 +99,7 @@ class Refusals(KafkaCase):
         self.broker.wait_count(self.names["predictions"], 400, 60, worker.check_alive)
         self.broker.admin.delete_topics([self.names["dead"]])[self.names["dead"]].result(30)
         wait_for(lambda: self.names["dead"] not in self.broker.admin.list_topics(timeout=5).topics, 30, "the topic to go")
-        time.sleep(3)  # let the worker's client hear of it
+        time.sleep(1.5)  # let the worker's client hear of it
         self.send(range(400, count), values=values)
         began = time.monotonic()
         wait_for(lambda: worker.check_alive() or worker.metric("lepton_stalled_partitions") == 1, 60, "the stall")
@@ -121,10 +122,10 @@ class Refusals(KafkaCase):
         note("stalled after %.1f s; the others went on, the rest followed when the topic was back", stalled)
 
     def test_with_on_error_stop_the_worker_ends_and_says_why(self):
-        self.start(400, **{"kafka.topic.metadata.refresh.interval.ms": 2000, "dead_letter.on_error": "stop"})
+        self.start(400, **{"kafka.topic.metadata.refresh.interval.ms": 500, "dead_letter.on_error": "stop"})
         worker = self.worker(self.settings)
         self.broker.admin.delete_topics([self.names["dead"]])[self.names["dead"]].result(30)
-        time.sleep(3)
+        time.sleep(1.5)
         self.send(range(4), values=[b"\x07broken"] * 4)
         self.assertEqual(worker.child.wait(90), 1)
         self.assertIn("dead_letter.on_error=stop", worker.child.log())

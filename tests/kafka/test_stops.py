@@ -1,5 +1,5 @@
 """A container must end: SIGTERM at the worst moments, within shutdown.timeout_ms and the watchdog's two seconds."""
-# sanitized
+# versions: first
 
 import signal
 import socket

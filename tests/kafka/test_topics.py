@@ -1,5 +1,5 @@
 """Topics that are missing at the start, made anew, or grow while a worker runs."""
-# sanitized
+# versions: first
 
 import time
 
