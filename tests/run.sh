@@ -7,7 +7,7 @@
 #   --only LABEL  tests with that ctest label only (unit, decode, pipeline, kafka, fuzz, house, ...)
 #
 # LEPTON_TEST_CACHE  where brokers' jars are kept (default build/deps)
-# LEPTON_TEST_JOBS   builds and light tests at a time (default: all CPUs)
+# LEPTON_TEST_JOBS   CPUs to use (default: all)
 #
 # Nothing is skipped: what cannot be installed, built or started fails the run.
 set -euo pipefail
@@ -82,11 +82,14 @@ build() {
 }
 
 failed=
-# suite NAME PRESET CTEST-ARGUMENTS...: one run of ctest; failures are remembered and the run goes on.
+# suite NAME PRESET CTEST-ARGUMENTS...: one run of ctest; failures are remembered and the run goes on. Most tests wait for
+# a group to form or a session to end, so that six share a CPU; those that compute take more slots (PROCESSORS).
 suite() {
-    local name=$1 preset=$2
+    local name=$1 preset=$2 slots=$((jobs * 6))
+    if [ "$preset" = fuzz ]; then slots=$jobs; fi
     shift 2
-    if ! phase "test $name" ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$jobs" \
+    ctest --test-dir "build/$preset" --show-only=json-v1 "$@" >"$results/$name.json"
+    if ! phase "test $name" ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$slots" \
         --output-junit "$results/$name.xml" "$@" 2>&1 | tee "$results/$name.txt"; then
         failed="$failed $name"
     fi

@@ -1,4 +1,6 @@
 """One record in a hundred damaged, in ten ways: each a dead letter that says where and why, and its neighbours scored."""
+# slots: 6
+# versions: first
 # sanitized
 # threads
 

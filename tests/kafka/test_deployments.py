@@ -1,5 +1,6 @@
 """Deployments through the control topic: ten bad ones refused with their reasons while the old model serves; restarts,
 fallbacks, pause and retirement."""
+# slots: 2
 # sanitized
 # threads
 

@@ -1,4 +1,5 @@
 """The verbs deploy, rollback and status against a worker and a real broker."""
+# slots: 2
 # versions: first
 
 import base64

@@ -1,7 +1,6 @@
 """What goes in and what comes out: JSON, bare and single-object Avro, schemas that change, a registry that fails, headers,
 keys, timestamps and tombstones."""
 # versions: first
-# sanitized
 
 import json
 import os

@@ -1,4 +1,5 @@
 """A worker that catches up under a hard memory limit of 256 MB: it reads the limit, stays below it and loses nothing."""
+# slots: 6
 # versions: first
 
 import os

@@ -1,4 +1,5 @@
 """A million Avro records over four partitions: each scored once, right, in order, and committed."""
+# slots: 6
 
 import time
 

@@ -1,5 +1,4 @@
 """Workers that come and go in the middle of a stream: nothing lost; with a clean stop nothing twice either."""
-# sanitized
 
 import signal
 import time

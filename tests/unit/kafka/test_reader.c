@@ -1,12 +1,11 @@
 #include "kafka/reader.h"
 
 #include "kafka/admin.h"
-#include "support/kafka_bed.h"
+#include "support/kafka_bed_shared.h"
 
 #include <pthread.h>
 #include <unistd.h>
 
-static struct bed bed;
 static struct {
     uint32_t count, by_topic[4];
     int64_t next[4][16];
@@ -159,20 +158,6 @@ static void partition_counts_are_told_and_missing_topics_named(void **state)
     assert_in_range(bed_ms() - began_ms, 0, 15000);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    bed_start(&bed, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    bed_stop(&bed);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,5 +168,5 @@ int main(void)
         cmocka_unit_test(a_waiting_poll_is_woken),
         cmocka_unit_test(partition_counts_are_told_and_missing_topics_named),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
 }

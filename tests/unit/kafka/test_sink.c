@@ -1,5 +1,5 @@
 // wrap: rd_kafka_destroy_flags
-#include "support/kafka_bed.h"
+#include "support/kafka_bed_shared.h"
 
 #include <stdatomic.h>
 #include <unistd.h>
@@ -18,7 +18,6 @@ void __lsan_ignore_object(const void *object) __attribute__((weak));
 
 enum { TICKETS = 20000 };
 
-static struct bed bed;
 static struct {
     uint32_t acknowledged, failed, order_breaks;
     uint64_t last_ticket;
@@ -294,17 +293,9 @@ static void free_returns_although_destroy_hangs(void **state)
 
 static int setup(void **state)
 {
-    (void)state;
-    bed_start(&bed, NULL);
+    int failed = bed_setup(state);
     bed_topic(&bed, "one", 1);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    bed_stop(&bed);
-    return 0;
+    return failed;
 }
 
 int main(void)
@@ -322,5 +313,5 @@ int main(void)
         cmocka_unit_test(headers_are_added_removed_and_walked),
         cmocka_unit_test(free_returns_although_destroy_hangs),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, bed_teardown);
 }

@@ -1,11 +1,11 @@
 #include "support/kafka_member.h"
 
+#include "support/kafka_bed_shared.h" /* after functions with a parameter of that name */
+
 #include <time.h>
 #include <unistd.h>
 
 enum { PARTITIONS = 4, COUNT = 25000 };
-
-static struct bed bed;
 
 static void a_hundred_thousand_records_come_once_and_in_order(void **state)
 {
@@ -74,7 +74,7 @@ static void without_records_wanted_none_comes_and_the_member_stays(void **state)
     bed_topic(&bed, "quiet", 1);
     bed_produce(&bed, "quiet", 1, 0, 100);
     member_join(&member, &bed, "quiet", "g-quiet", LP_START_EARLIEST, &tally);
-    uint64_t deadline_ms = bed_ms() + 10000;
+    uint64_t deadline_ms = bed_ms() + 30000;
     do {
         BED_OK(lp_source_poll(member.source, 50, false, &bed_err));
         lp_source_get_state(member.source, &seen);
@@ -160,7 +160,7 @@ static void relay_run(const char *from, const char *group, uint32_t count)
         .record = relay_record, .assigned = relay_assigned, .revoking = relay_revoking, .revoked = relay_revoked};
     relay.records = 0;
     BED_OK(lp_source_new(&options, &callbacks, &relay.source, &bed_err));
-    uint64_t deadline_ms = bed_ms() + 15000;
+    uint64_t deadline_ms = bed_ms() + 30000;
     while (relay.records < count && bed_ms() < deadline_ms) BED_OK(lp_source_poll(relay.source, 50, true, &bed_err));
     assert_int_equal(relay.records, count);
     BED_OK(lp_sink_flush(relay.sink, 10000, &bed_err));
@@ -295,26 +295,12 @@ static void more_partitions_than_slots_is_fatal_with_a_cure(void **state)
                                             .revoked = member_revoked};
     BED_OK(lp_source_new(&options, &callbacks, &member.source, &bed_err));
     enum lp_code code = LP_OK;
-    uint64_t deadline_ms = bed_ms() + 10000;
+    uint64_t deadline_ms = bed_ms() + 30000;
     while (code == LP_OK && bed_ms() < deadline_ms) code = lp_source_poll(member.source, 100, true, &bed_err);
     assert_int_equal(code, LP_E_LIMIT);
     assert_int_equal(bed_err.action, LP_FATAL);
     member_leave(&member);
     tally_done(&tally);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    bed_start(&bed, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    bed_stop(&bed);
-    return 0;
 }
 
 int main(void)
@@ -328,5 +314,5 @@ int main(void)
         cmocka_unit_test(a_pattern_or_a_repeated_topic_is_refused),
         cmocka_unit_test(more_partitions_than_slots_is_fatal_with_a_cure),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
 }

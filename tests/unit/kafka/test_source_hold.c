@@ -1,11 +1,12 @@
 // wrap: rd_kafka_queue_get_partition rd_kafka_seek_partitions
 #include "support/kafka_member.h"
 
+#include "support/kafka_bed_shared.h" /* after functions with a parameter of that name */
+
 #include <librdkafka/rdkafka.h>
 
 enum { PARTITIONS = 3, COUNT = 2000 };
 
-static struct bed bed;
 static bool no_partition_queues;
 static uint32_t seeks, seeks_to_fail;
 
@@ -76,7 +77,7 @@ static void a_held_partition_does_not_stop_the_others(void **state)
     bed_topic(&bed, "others", PARTITIONS);
     bed_produce(&bed, "others", PARTITIONS, 0, COUNT);
     member_join(&member, &bed, "others", "g-others", LP_START_EARLIEST, &tally);
-    uint64_t deadline_ms = bed_ms() + 20000;
+    uint64_t deadline_ms = bed_ms() + 30000;
     /* Every partition's first record is held; then only partitions 1 and 2 are resumed. */
     while (member.holds < PARTITIONS && bed_ms() < deadline_ms)
         BED_OK(lp_source_poll(member.source, 100, true, &bed_err));
@@ -117,7 +118,7 @@ static void records_of_the_event_queue_wait_while_none_are_wanted(void **state)
     bed_produce(&bed, "waiting", PARTITIONS, 0, COUNT);
     no_partition_queues = true;
     member_join(&member, &bed, "waiting", "g-waiting", LP_START_EARLIEST, &tally);
-    uint64_t deadline_ms = bed_ms() + 20000;
+    uint64_t deadline_ms = bed_ms() + 30000;
     while (member.open_count == 0 && bed_ms() < deadline_ms) BED_OK(lp_source_poll(member.source, 50, false, &bed_err));
     for (int i = 0; i < 20; i++) {
         uint32_t before = member.records;
@@ -135,20 +136,6 @@ static void records_of_the_event_queue_wait_while_none_are_wanted(void **state)
     tally_done(&tally);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    bed_start(&bed, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    bed_stop(&bed);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,5 +146,5 @@ int main(void)
         cmocka_unit_test(records_of_the_event_queue_are_taken_in_order_too),
         cmocka_unit_test(records_of_the_event_queue_wait_while_none_are_wanted),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
 }

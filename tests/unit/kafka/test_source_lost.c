@@ -26,7 +26,7 @@ static void check_held_over_rebalance(const char *assignor)
     *a = (struct member){.name = "a", .hold_every = 1};
     *b = (struct member){.name = "b"};
     member_join(a, &bed, "held", "g-held", LP_START_EARLIEST, &tally);
-    uint64_t deadline_ms = bed_ms() + 20000;
+    uint64_t deadline_ms = bed_ms() + 30000;
     while (a->holds < PARTITIONS && bed_ms() < deadline_ms) poll_both(a, b);
     assert_int_equal(a->holds, PARTITIONS);
 
