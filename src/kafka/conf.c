@@ -72,6 +72,8 @@ static const struct {
     const char *key, *value;
 } fixed[] = {
     {TO_SOURCE, "enable.auto.offset.store", "false"},
+    /* Soon after an offset is given to it; the source keeps commit.interval_ms by giving them that often. */
+    {TO_SOURCE, "auto.commit.interval.ms", "200"},
     {TO_SOURCE, "enable.partition.eof", "false"},
     /* An offset out of range goes to the earliest record; the source counts the gap. Partitions without an offset get
      * an explicit start. */
@@ -210,10 +212,7 @@ static enum lp_code apply_all(rd_kafka_conf_t *rk_conf, const struct lp_kafka_co
     for (size_t i = 0; i < COUNT_OF(fixed); i++)
         if (fixed[i].roles & (1u << role)) LP_TRY(apply_fixed(rk_conf, fixed[i].key, fixed[i].value, err));
     if (role != LP_CLIENT_SOURCE) return LP_OK;
-    char interval[16];
-    snprintf(interval, sizeof interval, "%u", conf->commit_interval_ms);
-    LP_TRY(apply_fixed(rk_conf, "enable.auto.commit", conf->exactly_once ? "false" : "true", err));
-    return apply_fixed(rk_conf, "auto.commit.interval.ms", interval, err);
+    return apply_fixed(rk_conf, "enable.auto.commit", conf->exactly_once ? "false" : "true", err);
 }
 
 /* librdkafka takes both spellings. */

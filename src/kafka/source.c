@@ -9,8 +9,9 @@
 enum {
     TOPICS_MAX = 1000,
     PARTITIONS_MAX = 100000,
-    EVENTS_MAX = 1000, /* a poll */
-    STORE_PERIOD_MS = 100,
+    EVENTS_MAX = 1000,          /* a poll */
+    STORE_PERIOD_MS = 100,      /* looks at what is done */
+    COMMIT_RECORDS_MAX = 10000, /* done since the last commit: the next one does not wait for commit.interval_ms */
     CLOSE_POLL_MS = 50,
     DESTROY_TIMEOUT_MS = 5000
 };
@@ -203,6 +204,31 @@ static void serve_events(struct lp_source *source, int timeout_ms)
     }
 }
 
+/* What is done and not given to the client yet; a partition's first counts as much as gives all of it at once. */
+static int64_t not_given(const struct lp_source *source)
+{
+    int64_t count = 0;
+    for (uint32_t i = 0; i < source->options.partitions_max; i++) {
+        const struct source_slot *slot = &source->slots[i];
+        if (!slot->used || slot->stored <= slot->given) continue;
+        count += slot->given >= 0 ? slot->stored - slot->given : COMMIT_RECORDS_MAX;
+    }
+    return count;
+}
+
+/*
+ * The client commits what it is given a moment later (auto.commit.interval.ms), but never while the group changes, when
+ * a commit of ours could cost it the assignment. An interval bounds seconds, not records: a lane that catches up does
+ * hundreds of thousands a second, and its successor all of them again if it dies. So many records end the interval.
+ */
+static void serve_stores(struct lp_source *source, uint64_t now_ns)
+{
+    source->store_due_ns = now_ns + STORE_PERIOD_MS * UINT64_C(1000000);
+    if (now_ns < source->commit_due_ns && not_given(source) < COMMIT_RECORDS_MAX) return;
+    source->commit_due_ns = now_ns + source->options.conf->commit_interval_ms * UINT64_C(1000000);
+    source_give_stores(source);
+}
+
 enum lp_code lp_source_poll(struct lp_source *source, int timeout_ms, bool records, struct lp_error *err)
 {
     if (timeout_ms < 0 || timeout_ms > LP_SOURCE_WAIT_MAX_MS) timeout_ms = LP_SOURCE_WAIT_MAX_MS;
@@ -211,10 +237,7 @@ enum lp_code lp_source_poll(struct lp_source *source, int timeout_ms, bool recor
     source->polls++;
     source->records = records;
     source->stopped = false;
-    if (source->dirty && now_ns >= source->store_due_ns) {
-        source_give_stores(source);
-        source->store_due_ns = now_ns + STORE_PERIOD_MS * UINT64_C(1000000);
-    }
+    if (source->dirty && now_ns >= source->store_due_ns) serve_stores(source, now_ns);
     serve_events(source, records ? 0 : timeout_ms);
     if (source->attention) {
         source_serve_starts(source);

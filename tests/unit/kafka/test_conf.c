@@ -141,7 +141,7 @@ static void defaults_yield_to_settings_and_guarantees_do_not(void **state)
     expect_setting(LP_CLIENT_SOURCE, &conf, "fetch.max.bytes", "16777216");
     expect_setting(LP_CLIENT_SOURCE, &conf, "enable.auto.commit", "true");
     expect_setting(LP_CLIENT_SOURCE, &conf, "enable.auto.offset.store", "false");
-    expect_setting(LP_CLIENT_SOURCE, &conf, "auto.commit.interval.ms", "1000");
+    expect_setting(LP_CLIENT_SOURCE, &conf, "auto.commit.interval.ms", "200");
     expect_setting(LP_CLIENT_READER, &conf, "enable.partition.eof", "true");
     conf.exactly_once = true;
     expect_setting(LP_CLIENT_SOURCE, &conf, "enable.auto.commit", "false");

@@ -25,7 +25,7 @@ static void *feed_main(void *argument)
 
 static bool wait_open(struct member *members, uint32_t count, uint32_t each_at_least)
 {
-    uint64_t deadline_ms = bed_ms() + 30000;
+    uint64_t deadline_ms = bed_ms() + 60000;
     while (bed_ms() < deadline_ms) {
         uint32_t total = 0, least = PARTITIONS;
         for (uint32_t i = 0; i < count; i++) {
@@ -61,7 +61,7 @@ static void check_group(const char *assignor, const char *topic, const char *gro
         assert_true(wait_open(members, i + 1, 2));
     }
     member_stop(&members[1]);
-    uint64_t deadline_ms = bed_ms() + 30000;
+    uint64_t deadline_ms = bed_ms() + 60000;
     while (atomic_load(&members[0].shared_open) + atomic_load(&members[2].shared_open) < PARTITIONS &&
            bed_ms() < deadline_ms)
         usleep(20000);
@@ -70,7 +70,7 @@ static void check_group(const char *assignor, const char *topic, const char *gro
     pthread_join(feeder, NULL);
 
     int count = atomic_load(&feed.produced);
-    deadline_ms = bed_ms() + 30000;
+    deadline_ms = bed_ms() + 60000;
     while (tally_count(&tally, PARTITIONS, count, 0) > 0 && bed_ms() < deadline_ms) usleep(50000);
     uint64_t failures = 0;
     for (uint32_t i = 0; i < 3; i++) failures += members[i].events[LP_SOURCE_COMMIT_FAILED] + members[i].lost_calls;
@@ -122,7 +122,7 @@ static void more_members_than_partitions_all_count_as_joined(void **state)
             members[i].name = "m";
             member_join(&members[i], &bed, "single", "g-single", LP_START_EARLIEST, &tally);
         }
-        uint64_t deadline_ms = bed_ms() + 30000;
+        uint64_t deadline_ms = bed_ms() + 60000;
         while (!(seen[0].joined && seen[1].joined) && bed_ms() < deadline_ms)
             for (uint32_t i = 0; i < 2; i++) {
                 member_poll(&members[i], 20);

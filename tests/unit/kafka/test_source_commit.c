@@ -1,0 +1,85 @@
+/* A member that dies repeats what it did since the last commit, which must be little also when it catches up. */
+#include "support/kafka_member.h"
+
+#include "support/kafka_bed_shared.h" /* after functions with a parameter of that name */
+
+#include <librdkafka/rdkafka.h>
+
+enum { PARTITIONS = 4, COUNT = 25000, LEFT_MAX = 20000 };
+
+/* What the group has committed of all partitions, asked for by a client outside the group. */
+static int64_t committed_sum(rd_kafka_t *client, const char *topic)
+{
+    int64_t sum = 0;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS);
+    for (int32_t p = 0; p < PARTITIONS; p++) rd_kafka_topic_partition_list_add(list, topic, p);
+    if (rd_kafka_committed(client, list, 10000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        for (int i = 0; i < list->cnt; i++) sum += list->elems[i].offset > 0 ? list->elems[i].offset : 0;
+    rd_kafka_topic_partition_list_destroy(list);
+    return sum;
+}
+
+static rd_kafka_t *observer(const char *group)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", bed.settings[0].value, text, sizeof text);
+    rd_kafka_conf_set(conf, "group.id", group, text, sizeof text);
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    assert_non_null(client);
+    return client;
+}
+
+static void a_backlog_is_committed_before_the_interval_is_over(void **state)
+{
+    struct tally tally;
+    struct member member = {.name = "behind"};
+    int64_t committed = 0;
+    (void)state;
+    bed.conf.commit_interval_ms = 600000;
+    tally_init(&tally);
+    bed_topic(&bed, "backlog", PARTITIONS);
+    bed_produce(&bed, "backlog", PARTITIONS, 0, COUNT);
+    rd_kafka_t *client = observer("g-backlog");
+    member_join(&member, &bed, "backlog", "g-backlog", LP_START_EARLIEST, &tally);
+    assert_true(member_poll_until(&member, PARTITIONS * COUNT));
+    uint64_t deadline_ms = bed_ms() + 60000;
+    while (committed < PARTITIONS * COUNT - LEFT_MAX && bed_ms() < deadline_ms) {
+        member_poll(&member, 50);
+        committed = committed_sum(client, "backlog");
+    }
+    assert_in_range(committed, PARTITIONS * COUNT - LEFT_MAX, PARTITIONS * COUNT);
+    rd_kafka_destroy(client);
+    member_leave(&member);
+    tally_done(&tally);
+}
+
+static void a_trickle_is_committed_by_the_clock(void **state)
+{
+    struct tally tally;
+    struct member member = {.name = "trickle"};
+    struct lp_source_state seen = {.joined = false};
+    (void)state;
+    bed.conf.commit_interval_ms = 600000;
+    tally_init(&tally);
+    bed_topic(&bed, "trickle", 1);
+    bed_produce(&bed, "trickle", 1, 0, 10);
+    member_join(&member, &bed, "trickle", "g-trickle", LP_START_EARLIEST, &tally);
+    assert_true(member_poll_until(&member, 10));
+    bed_produce(&bed, "trickle", 1, 10, 100);
+    assert_true(member_poll_until(&member, 110));
+    for (int i = 0; i < 20; i++) member_poll(&member, 50);
+    lp_source_get_state(member.source, &seen);
+    assert_in_range(seen.commits, 0, 1); /* that of the first ten */
+    member_leave(&member);
+    tally_done(&tally);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_backlog_is_committed_before_the_interval_is_over),
+        cmocka_unit_test(a_trickle_is_committed_by_the_clock),
+    };
+    return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
+}
