@@ -162,6 +162,7 @@ static void take_model(struct lp_lane *lane)
     uint64_t taken_ns = lp_clock_ns() - begin_ns;
     lane->stats.generation = lane->kit != NULL ? lane->kit->generation : 0;
     lane->stats.serving = lane->kit != NULL;
+    lane->rows_before = lane->stats.rows;
     /* The first call ties the kit's counters to the drift they merge into. */
     merge_drift(lane, INT64_MIN, false);
     if (had && lane->kit != NULL) {
@@ -188,6 +189,7 @@ static void snapshot_features(struct lp_lane *lane)
     if (count > 0) memcpy(lane->feature_counts, lane->kit->counts, count * sizeof *lane->feature_counts);
     lane->feature_count = count;
     lane->feature_generation = lane->stats.generation;
+    lane->feature_rows = count > 0 ? lane->stats.rows - lane->rows_before + lane->kit->batch.row_count : 0;
 }
 
 static void snapshot_lags(struct lp_lane *lane)
@@ -245,10 +247,11 @@ void lp_lane_snapshot(struct lp_lane *lane, struct lp_lane_stats *ret_stats, str
 }
 
 uint32_t lp_lane_feature_counts(struct lp_lane *lane, uint64_t generation, struct lp_clean_counts *counts,
-                                uint32_t feature_max)
+                                uint32_t feature_max, uint64_t *ret_rows)
 {
     pthread_mutex_lock(&lane->snapshot_mutex);
     uint32_t count = lane->feature_generation == generation ? lane->feature_count : 0;
+    *ret_rows = count > 0 ? lane->feature_rows : 0;
     if (count > feature_max) count = feature_max;
     if (count > 0) memcpy(counts, lane->feature_counts, count * sizeof *counts);
     pthread_mutex_unlock(&lane->snapshot_mutex);

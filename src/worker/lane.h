@@ -35,9 +35,12 @@ void lp_lane_free(struct lp_lane *lane);
 void lp_lane_snapshot(struct lp_lane *lane, struct lp_lane_stats *ret_stats, struct lp_lane_lag *lags, uint32_t lag_max,
                       uint32_t *ret_lag_count);
 
-/** Last snapshot of the per-feature counters of the model the lane serves: copies up to feature_max. Any thread. */
+/**
+ * Last snapshot of the per-feature counters of the model the lane serves: copies up to feature_max. Any thread.
+ * @param ret_rows rows that were cleaned for it and not rejected; 0 with the result 0 when it serves another generation
+ */
 uint32_t lp_lane_feature_counts(struct lp_lane *lane, uint64_t generation, struct lp_clean_counts *counts,
-                                uint32_t feature_max);
+                                uint32_t feature_max, uint64_t *ret_rows);
 
 /** Wakes the lane to look at its slot. Any thread. */
 void lp_lane_wake(struct lp_lane *lane);

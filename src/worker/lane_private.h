@@ -117,7 +117,8 @@ struct lp_lane {
     uint32_t lag_count;
     struct lp_clean_counts *feature_counts; /* [feature_counts_max], of `feature_generation` */
     uint32_t feature_count, feature_counts_max;
-    uint64_t feature_generation;
+    uint64_t feature_generation, feature_rows; /* rows: cleaned and not rejected since the kit was taken */
+    uint64_t rows_before;                      /* stats.rows when it was taken */
 };
 
 /* lane_intake.c */

@@ -110,23 +110,6 @@ static void render_lags(struct lp_worker *worker, struct lp_buffer *out)
     free(lags);
 }
 
-/* Sums of the per-feature counters over the lanes; false when there is no model or no memory. */
-static bool sum_features(struct lp_worker *worker, uint64_t generation, uint32_t feature_count,
-                         struct lp_clean_counts *sums, struct lp_clean_counts *lane)
-{
-    memset(sums, 0, feature_count * sizeof *sums);
-    for (uint32_t i = 0; i < worker->shared.lane_count; i++) {
-        uint32_t count = lp_lane_feature_counts(worker->lanes[i], generation, lane, feature_count);
-        for (uint32_t f = 0; f < count; f++) {
-            sums[f].missing += lane[f].missing;
-            sums[f].clipped += lane[f].clipped;
-            sums[f].unknown += lane[f].unknown;
-            sums[f].rejected += lane[f].rejected;
-        }
-    }
-    return feature_count > 0;
-}
-
 static void render_feature_counts(struct lp_buffer *out, const struct lp_bundle *bundle, uint32_t feature_count,
                                   const struct lp_clean_counts *sums)
 {
@@ -167,10 +150,15 @@ static void render_model(struct lp_worker *worker, struct lp_buffer *out)
                                 {NULL, NULL}};
     lp_exposition_family(out, "lepton_model_info", "gauge", "The model that serves.");
     lp_exposition_sample(out, "lepton_model_info", labels, 1);
+    one(out, "lepton_features_absent", "gauge",
+        "Features that were missing in every one of the first 10,000 rows of this model.",
+        atomic_load(&worker->absent_features));
     uint32_t features = model->bundle->feature_count < FEATURES_MAX ? model->bundle->feature_count : FEATURES_MAX;
     struct lp_clean_counts *sums = calloc(2 * (size_t)features + 1, sizeof *sums);
-    if (sums != NULL && sum_features(worker, generation, features, sums, sums + features))
+    if (sums != NULL && features > 0) {
+        (void)lp_worker_sum_features(worker, generation, features, sums, sums + features);
         render_feature_counts(out, model->bundle, features, sums);
+    }
     free(sums);
     lp_model_unref(model);
 }

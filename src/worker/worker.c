@@ -157,6 +157,7 @@ enum lp_code lp_worker_tick(struct lp_worker *worker, struct lp_error *err)
 {
     lp_reporter_run(worker->reporter, &worker->slot);
     log_progress(worker);
+    lp_worker_watch_features(worker);
     if (lp_clock_ns() >= worker->next_count_ns) {
         /* Not at the first tick: the start has just asked. */
         if (worker->next_count_ns > 0) LP_TRY(lp_worker_check_partitions(worker, err));

@@ -26,6 +26,9 @@ struct lp_worker {
     uint64_t poll_interval_ns; /* max.poll.interval.ms */
     uint64_t next_log_ns, next_count_ns;
     uint64_t logged_records;
+    uint64_t watched_generation, next_watch_ns; /* watch.c */
+    bool watched;
+    atomic_uint absent_features;
     _Atomic(const char *) waiting_for; /* what the start waits for; static text */
     struct lp_watchdog *watchdog;
 };
@@ -42,6 +45,13 @@ void lp_worker_unprepare(struct lp_worker *worker);
 LP_MUST_USE enum lp_code lp_worker_check_partitions(struct lp_worker *worker, struct lp_error *err);
 /** lp_control_callbacks.check: the model's features against the input's schemas. */
 enum lp_code lp_worker_check_model(void *context, const struct lp_model *model, struct lp_error *err);
+
+/* watch.c */
+/** Per-feature counters of a generation over the lanes; `lane` is scratch as large as `sums`. Returns its rows. */
+uint64_t lp_worker_sum_features(struct lp_worker *worker, uint64_t generation, uint32_t feature_count,
+                                struct lp_clean_counts *sums, struct lp_clean_counts *lane);
+/** Once a model has scored enough rows: warn of features that none of them had. Housekeeping thread. */
+void lp_worker_watch_features(struct lp_worker *worker);
 
 /* observe.c */
 void lp_worker_render_metrics(void *context, struct lp_buffer *out);
