@@ -19,7 +19,7 @@ for target in $targets; do
     short=${target#fuzz_}
     cp "$build/tests/$target" "$out/"
     # Targets run where our libraries are not installed.
-    ldd "$out/$target" | awk '$3 ~ "^/" && $1 !~ /^lib(c|m|dl|rt|pthread|gcc_s|resolv)\.so/ {print $3}' |
+    ldd "$build/tests/$target" | awk '$3 ~ "^/" && $1 !~ /^lib(c|m|dl|rt|pthread|gcc_s|resolv)\.so/ {print $3}' |
         xargs -r cp -L -t "$out/lib"
     python3 -m zipfile -c "$out/${target}_seed_corpus.zip" "$root/tests/fuzz/corpus/$short"/*
     if [ -e "$root/tests/fuzz/dict/$short.dict" ]; then cp "$root/tests/fuzz/dict/$short.dict" "$out/$target.dict"; fi

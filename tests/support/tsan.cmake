@@ -7,4 +7,4 @@ execute_process(
 if(status)
   message(FATAL_ERROR "tests/support/tsan_threads.c does not compile")
 endif()
-string(APPEND CMAKE_EXE_LINKER_FLAGS " -fsanitize=thread ${object}")
+string(APPEND CMAKE_EXE_LINKER_FLAGS " -fsanitize=thread -Wl,--wrap=free ${object}")

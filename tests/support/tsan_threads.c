@@ -4,6 +4,7 @@
  * libc's, and TSan sees pthreads.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -78,4 +79,17 @@ int cnd_wait(cnd_t *condition, mtx_t *mutex)
 int cnd_timedwait(cnd_t *condition, mtx_t *mutex, const struct timespec *deadline)
 {
     return to_thrd(pthread_cond_timedwait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex, deadline));
+}
+
+/*
+ * Our own frees (the linker's --wrap gives us those of our objects, not of librdkafka): tsan.supp has to leave reports
+ * of free() out, so the block is written to first, and a thread of ours that still reads it is reported there.
+ */
+void __tsan_write_range(void *address, size_t bytes);
+void __real_free(void *pointer);
+void __wrap_free(void *pointer);
+void __wrap_free(void *pointer)
+{
+    if (pointer != NULL) __tsan_write_range(pointer, malloc_usable_size(pointer));
+    __real_free(pointer);
 }
