@@ -177,7 +177,7 @@ void lp_lane_txn_on_refused(struct lp_lane *lane, uint64_t ticket, const struct 
 void lp_lane_txn_serve(struct lp_lane *lane);
 /** Is nothing taken that is not committed? */
 bool lp_lane_txn_settled(const struct lp_lane *lane);
-/** Commit all that was taken. False: not by the deadline, or it was aborted. */
+/** Commit all that was taken. True: nothing uncommitted is left (committed, or aborted); false: not by the deadline. */
 bool lp_lane_txn_finish(struct lp_lane *lane, uint64_t deadline_ns);
 /** Give up what was taken since the last commit; it comes again. */
 void lp_lane_txn_drop(struct lp_lane *lane);

@@ -227,7 +227,9 @@ static void say_what_is_awaited(struct lp_lane *lane)
     if (lane->shared->config->startup_timeout_ms == 0) return;
     if (waited_ns < (uint64_t)lane->shared->config->startup_timeout_ms * 1000000) return;
     if (!trouble) lp_fail(&err, LP_E_TIMEOUT, LP_FATAL, "no answer");
-    (void)lp_error_wrap(&err, "start: transaction coordinator not reached within %lld ms",
+    (void)lp_error_wrap(&err,
+                        "start: transaction coordinator not reached within %lld ms (are there brokers enough for "
+                        "transaction.state.log.replication.factor and .min.isr?)",
                         (long long)lane->shared->config->startup_timeout_ms);
     lp_lane_fail(lane, &err);
 }
