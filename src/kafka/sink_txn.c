@@ -32,7 +32,7 @@ enum {
     ANEW_PAUSE_MAX_MS = 5000,
     ANEW_MAX = 5, /* so often within the period: another process uses our name */
     ANEW_PERIOD_MS = 60000,
-    END_TIMEOUT_MS = 5000,
+    END_TIMEOUT_MS = 2500, /* longer than a call that asks again */
     REFUSED_MAX = 16,
     OVERHEAD_BYTES = 64, /* of a message within its batch, at most; and of each header */
     NAME_BYTES = 1024,
