@@ -117,7 +117,7 @@ static void on_report(void *context, uint64_t ticket, const struct lp_error *err
 
 static void play(const struct answer *answers, uint32_t count)
 {
-    memcpy(script, answers, count * sizeof *answers);
+    if (count > 0) memcpy(script, answers, count * sizeof *answers);
     script_count = count;
     script_at = 0;
     offsets_count = 0;
