@@ -14,6 +14,7 @@ import collections
 import json
 import os
 import random
+import signal
 import sys
 import time
 import traceback
@@ -78,6 +79,7 @@ class Journal:
 def run_round(rig, options, number):
     rng = random.Random("%d:%d" % (options.seed, number))
     name = faults.choose(options, rng)
+    started = time.time()
     begin, duplicates = time.monotonic(), rig.account.duplicates
     current = rig.begin_round(number, name)
     text = faults.FAULTS[name][0](rig, rng)
@@ -87,10 +89,10 @@ def run_round(rig, options, number):
     for proxy in rig.broker.proxies:
         proxy.heal()
     repeated = rig.account.duplicates - duplicates
-    say("round %d: %s: %s; %.1f s and %.1f s to recover; %d accounted for, %d repeated%s%s"
-        % (number, name, text, faulted - begin, time.monotonic() - faulted, rig.account.frontier, repeated,
+    say("%s round %d: %s: %s; %.1f s and %.1f s to recover; %d accounted for, %d repeated%s%s"
+        % (time.strftime("%H:%M:%S", time.gmtime(started)), number, name, text, faulted - begin, time.monotonic() - faulted, rig.account.frontier, repeated,
            "; " + "; ".join(e for _, e in current.events) if repeated else "", "" if settled else "; NOT RECOVERED"))
-    return {"seed": options.seed, "round": number, "fault": name, "text": text, "seconds": time.monotonic() - begin,
+    return {"seed": options.seed, "round": number, "fault": name, "text": text, "begin": started, "seconds": time.monotonic() - begin,
             "repeated": repeated}
 
 
@@ -134,8 +136,14 @@ def report(options, rig, done, repeated, seconds):
     say("chaos: violations: " + (", ".join("%s %d" % item for item in account.violations.items()) or "none"))
 
 
+def end_by_signal(number, _frame):
+    say("chaos: ended by signal %d" % number)
+    raise SystemExit(128 + number)
+
+
 def main():
     options = parse()
+    signal.signal(signal.SIGTERM, end_by_signal)
     options.shim_environment = Shim.environment_of(options, "broker")
     say("chaos: seed %d, %s, %d broker(s) %s" % (options.seed, options.delivery, options.brokers, options.kafka))
     begin, rig = time.monotonic(), None

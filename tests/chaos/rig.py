@@ -7,7 +7,7 @@ import threading
 import time
 
 import fastavro
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from checker import Account, Round
 from control import Control, sha256
@@ -188,6 +188,7 @@ class Rig:
             member.environment = Shim.environment_of(options, member.name) or {}
         self.feed = Feed(self.broker, self.names["input"], self.pool, PARTITIONS, options.rate)
         self.reader = Reader(self)
+        self._asker = Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": "chaos", "log_level": 0})
         self._supervising = True
         self._supervisor = threading.Thread(target=self._supervise, daemon=True)
         self.deploy("1")  # a state that every replica has accepted, to fall back to
@@ -237,26 +238,48 @@ class Rig:
         self.rounds[-1].events.append((at_ms or now_ms(), text))
 
     def settle(self, timeout_s):
-        """Until everything written so far has its fate. False: something never got one (a violation by now)."""
+        """Until everything written so far has its fate and the group has committed it, so that a round owes nothing to the
+        next. False: it did not come to that (a violation by now)."""
         limit = self.feed.written
         self.tend_brokers()
 
         def done():
             self.check()
             return self.account.frontier >= limit
+
+        def committed():
+            self.check()
+            offsets = self._committed()
+            return all(offsets[p] * PARTITIONS + p >= limit for p in range(PARTITIONS))
+        deadline = time.monotonic() + timeout_s
         try:
             wait_for(done, timeout_s, "recovery", 0.05)
+            wait_for(committed, max(5.0, deadline - time.monotonic()), "committed offsets", 0.1)
             settled = True
-        except TimeoutError:
+        except TimeoutError as error:
             settled = False
-            self.describe()
-            with self.lock:
-                self.account.abandon(limit)
-            for member in self.running():  # the next round begins with a world that works
-                self.kill(member)
-                member.up()
+            self._give_up(limit, error)
         self.watch_logs()
         return settled
+
+    def _committed(self):
+        """{partition: offset}, 0 where nothing is known."""
+        try:
+            answer = self._asker.committed([TopicPartition(self.names["input"], p) for p in range(PARTITIONS)], timeout=5)
+        except KafkaException:
+            return dict.fromkeys(range(PARTITIONS), 0)
+        return {tp.partition: max(tp.offset, 0) for tp in answer}
+
+    def _give_up(self, limit, error):
+        self.describe()
+        with self.lock:
+            if self.account.frontier >= limit:
+                self.account.violate("stands still", "all accounted for below %d, but %s: %s", limit, error,
+                                     self._committed())
+            self.account.abandon(limit)
+        for member in self.running():  # the next round begins with a world that works
+            self.kill(member)
+            member.up()
 
     def attribute(self, final=False):
         with self.lock:
@@ -413,20 +436,13 @@ class Rig:
         self.feed.stop()
         self.settle(timeout_s)
         ends = self.broker.ends(self.names["input"])
-
-        def committed():
-            return self.broker.committed("chaos", self.names["input"])
-        try:
-            wait_for(lambda: committed() == ends, 30, "committed offsets", 0.2)
-        except TimeoutError:
-            with self.lock:
-                self.account.violate("stands still", "committed offsets %s, ends %s", committed(), ends)
         for member in self.members:
             self.terminate(member)
         self._supervising = False
         wait_for(self._read_all, 60, "the checker to read to the end", 0.1)
         self.reader.stop()
         self.attribute(final=True)
+        self._asker.close()
         written = sum(ends.values())
         if not self.feed.written == written == self.account.inputs_read == self.account.frontier:
             raise AssertionError("written %d, in the topic %d, read %d, accounted for %d"
