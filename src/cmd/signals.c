@@ -41,14 +41,16 @@ int lp_signals_wait(int timeout_ms)
 {
     struct timespec until;
     if (lp_signals_received() != 0) return lp_signals_received();
-    clock_gettime(CLOCK_REALTIME, &until);
+    /* Not sem_timedwait: a wall clock that is set back would prolong its wait, and who waits here watches the lanes. */
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000;
     until.tv_nsec += timeout_ms % 1000 * 1000000L;
     if (until.tv_nsec >= 1000000000L) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000L;
     }
-    (void)sem_timedwait(&arrived, &until); /* early returns are harmless: the caller's loop comes again */
+    (void)sem_clockwait(&arrived, CLOCK_MONOTONIC,
+                        &until); /* early returns are harmless: the caller's loop comes again */
     return lp_signals_received();
 }
 

@@ -254,12 +254,18 @@ def disk_full_worker(rig, rng):
 
 
 def jump_clock(rig, rng):
-    member, pause = some_worker(rig, rng), rng.uniform(1, 4)
+    """Forward the clock may stay. Set back, librdkafka's timers stand still as long (its waits are for a moment of the wall
+    clock), heartbeats among them: past the session the member is expelled and learns of it late."""
+    member, pause = some_worker(rig, rng), rng.uniform(1, 8)
     seconds = rng.choice([-1, 1]) * rng.choice([1, 5, 60, 3600, 86400 * 400])
+    stays = seconds > 0 and rng.random() < 0.5
+    if seconds <= -5 and pause > SESSION_S - 1:
+        rig.event("%s: clock set back for %.1f s" % (member.name, pause))
     rig.shims[member.name].jump(seconds)
     time.sleep(pause)
-    rig.shims[member.name].jump(0)
-    return "%s by %+d s and back after %.1f s" % (member.name, seconds, pause)
+    if not stays:
+        rig.shims[member.name].jump(0)
+    return "%s by %+d s%s" % (member.name, seconds, "" if stays else " and back after %.1f s" % pause)
 
 
 # --- several at once --------------------------------------------------------------------------------------------------
