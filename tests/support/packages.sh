@@ -2,7 +2,7 @@
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config git ca-certificates librdkafka-dev libjansson-dev
     libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libopenblas-pthread-dev zlib1g-dev"
-TEST_PACKAGES="libcmocka-dev libavro-dev clang kcat python3 python3-venv default-jre-headless maven valgrind"
+TEST_PACKAGES="libcmocka-dev libavro-dev clang kcat openssl python3 python3-venv default-jre-headless maven valgrind"
 
 # Name of clang's sanitizer runtime: it carries clang's major version.
 clang_runtime_package() {

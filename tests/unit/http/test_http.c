@@ -331,6 +331,22 @@ static void addresses_that_cannot_be_bound_are_named(void **state)
         assert_int_equal(lp_http_new(bad[i], NULL, &handlers, &second, &err), LP_E_INVALID);
 }
 
+static void what_other_machines_can_reach_is_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *listen;
+        bool local;
+    } cases[] = {{"127.0.0.1:0", true}, {"127.9.9.9:0", true}, {"localhost:0", true}, {"0.0.0.0:0", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct lp_http *http = NULL;
+        struct lp_error err;
+        assert_int_equal(lp_http_new(cases[i].listen, NULL, &handlers, &http, &err), LP_OK);
+        assert_int_equal(lp_http_is_local(http), cases[i].local);
+        lp_http_free(http);
+    }
+}
+
 /* --- the client --- */
 
 static int fake_server(uint16_t *ret_port)
@@ -446,6 +462,7 @@ int main(void)
         cmocka_unit_test(one_connection_serves_several_requests),
         cmocka_unit_test(the_thread_takes_no_signals),
         cmocka_unit_test(addresses_that_cannot_be_bound_are_named),
+        cmocka_unit_test(what_other_machines_can_reach_is_known),
         cmocka_unit_test(the_client_reads_status_and_body),
         cmocka_unit_test(the_client_gives_up_in_time),
         cmocka_unit_test(the_client_refuses_what_is_not_http_or_too_long),
