@@ -45,7 +45,7 @@ class Secrets(SecureCase):
         worker.stop()
 
     def test_who_is_turned_away_at_the_door_learns_why(self):
-        certificates, soon = self.certificates, {"startup.timeout_ms": 1500}
+        certificates, soon = self.certificates, {"startup.timeout_ms": 5000}
         no_certificate = {"kafka.ssl.certificate.location": None, "kafka.ssl.key.location": None,
                           "kafka.ssl.key.password": None}
         no_own = {"registry.certificate.path": None, "registry.key.path": None, "registry.key.password": None}

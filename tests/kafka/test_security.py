@@ -102,7 +102,7 @@ class Security(SecureCase):
             worker.stop()
             return
         works = self.broker.version.startswith("3.")
-        worker = self.make("SCRAM", **({} if works else {"startup.timeout_ms": 1000}))
+        worker = self.make("SCRAM", **({} if works else {"startup.timeout_ms": 5000}))
         self.wait_log(worker, "level=warn event=kafka_client_old .*install librdkafka 2.6.1 or later")
         if works:
             self.check_served(worker)
