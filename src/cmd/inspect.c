@@ -29,7 +29,8 @@ const struct lp_command lp_command_inspect = {
 };
 
 static const char *const task_names[] = {"binary", "multiclass", "regression", "ranking"};
-static const char *const link_names[] = {"identity", "sigmoid", "softmax"};
+static const char *const link_names[] = {"identity",      "sigmoid",   "softmax", "exp",
+                                         "signed_square", "log1p_exp", "hinge"};
 static const char *const kind_names[] = {"number", "category", "vector"};
 static const char *const missing_names[] = {"mean", "value", "indicator", "reject", "keep"};
 static const char *const outlier_names[] = {"keep", "clip", "missing", "reject"};
@@ -68,6 +69,7 @@ static void print_origin(const struct lp_bundle *bundle)
 static void print_output(const struct lp_bundle *bundle)
 {
     printf("  %-9s %u, %s", "outputs", bundle->output_count, link_names[bundle->link]);
+    if (bundle->link_scale != 1) printf(" of %g times the margin", bundle->link_scale);
     if (bundle->task == LP_TASK_BINARY) printf(", threshold %g", isnan(bundle->threshold) ? 0.5 : bundle->threshold);
     for (uint32_t i = 0; i < bundle->label_count && i < 20; i++)
         lp_print_safe(stdout, "%s%s", i == 0 ? ", labels " : ", ", bundle->labels[i]);

@@ -62,6 +62,17 @@ static int take_override(const struct lp_command *command, struct lp_overrides *
     return -1;
 }
 
+static int take_pair(const struct lp_command *command, const struct lp_option *option, char *text)
+{
+    struct lp_pairs *pairs = option->value;
+    char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text || equals[1] == '\0')
+        return lp_command_misuse(command, "--%s %s: write NAME=VALUE", option->name, text);
+    *equals = '\0';
+    pairs->items[pairs->count++] = (struct lp_pair){.name = text, .value = equals + 1};
+    return -1;
+}
+
 static int take(const struct lp_command *command, const struct lp_option *option, char *text)
 {
     switch (option->type) {
@@ -70,6 +81,7 @@ static int take(const struct lp_command *command, const struct lp_option *option
     case LP_OPTION_INTEGER: return take_integer(command, option, text);
     case LP_OPTION_DURATION: return take_duration(command, option, text);
     case LP_OPTION_SET: return take_override(command, option->value, text);
+    case LP_OPTION_PAIR: return take_pair(command, option, text);
     }
     return -1;
 }
@@ -78,21 +90,30 @@ int lp_options_parse(const struct lp_command *command, int argc, char **argv, co
                      uint32_t option_count, int operands_min, int operands_max, struct lp_operands *ret_operands)
 {
     struct option table[LP_OPTIONS_MAX + 2] = {0};
+    char letters[2 * LP_OPTIONS_MAX + 3] = ":h";
+    size_t letters_size = 2;
     if (option_count > LP_OPTIONS_MAX) option_count = LP_OPTIONS_MAX;
     for (uint32_t i = 0; i < option_count; i++)
         table[i] = (struct option){.name = options[i].name,
                                    .has_arg = options[i].type == LP_OPTION_FLAG ? no_argument : required_argument,
                                    .val = (int)i + 256};
+    for (uint32_t i = 0; i < option_count; i++) {
+        if (options[i].letter == 0) continue;
+        letters[letters_size++] = options[i].letter;
+        if (options[i].type != LP_OPTION_FLAG) letters[letters_size++] = ':';
+    }
     table[option_count] = (struct option){.name = "help", .val = HELP_INDEX + 256};
     opterr = 0;
     optind = 1;
-    for (int found; (found = getopt_long(argc, argv, ":h", table, NULL)) != -1;) {
+    for (int found; (found = getopt_long(argc, argv, letters, table, NULL)) != -1;) {
         if (found == 'h' || found == HELP_INDEX + 256) {
             fputs(command->usage, stdout);
             return lp_command_finish(command, LP_EXIT_OK);
         }
         if (found == ':') return lp_command_misuse(command, "%s: wants a value", argv[optind - 1]);
         if (found == '?') return lp_command_misuse(command, "%s: unknown option", argv[optind - 1]);
+        for (uint32_t i = 0; i < option_count && found < 256; i++)
+            if (options[i].letter == found) found = (int)i + 256;
         int code = take(command, &options[found - 256], optarg);
         if (code >= 0) return code;
     }

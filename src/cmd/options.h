@@ -22,6 +22,15 @@ enum lp_option_type {
     LP_OPTION_INTEGER,  /* int64_t *, low to high */
     LP_OPTION_DURATION, /* int64_t * of milliseconds: 500ms, 60s, 2m, or seconds without a unit; low to high in ms */
     LP_OPTION_SET,      /* struct lp_overrides * */
+    LP_OPTION_PAIR,     /* struct lp_pairs *: NAME=VALUE, as often as given */
+};
+
+/** Gathered NAME=VALUE, each cut in argv at its first `=`. */
+struct lp_pairs {
+    struct lp_pair {
+        const char *name, *value;
+    } * items; /* room for argc of them, the caller's */
+    uint32_t count;
 };
 
 struct lp_option {
@@ -29,6 +38,7 @@ struct lp_option {
     enum lp_option_type type;
     void *value;
     int64_t low, high;
+    char letter; /* short form, or 0 */
 };
 
 /** What is left after the options. */

@@ -4,6 +4,7 @@
 #include "core/checked.h"
 #include "infer/plan.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,13 +12,15 @@
 #include <xmmintrin.h>
 #endif
 
-enum { BUFFER_ALIGN_FLOATS = 16 };
+enum { BUFFER_ALIGN_FLOATS = 16, SCRATCH_ALIGN = 64, TREE_MARGINS_MAX = 64 * 1024 };
 
 struct lp_infer {
     const struct lp_plan *plan;
     uint32_t chunk_rows;
     float *buffers[LP_PLAN_BUFFERS]; /* each [chunk_rows][width] inside `values` */
     float *values;
+    double *margins; /* trees: [chunk_rows][output_count] */
+    void *scratch;   /* trees */
 };
 
 static size_t buffer_floats(const struct lp_infer *infer, uint32_t buffer)
@@ -43,6 +46,22 @@ static enum lp_code take_buffers(struct lp_infer *infer, struct lp_error *err)
     return LP_OK;
 }
 
+/* Margins in double, cut into chunks only where they would be large, and the kernel's scratch. */
+static enum lp_code take_tree_buffers(struct lp_infer *infer, uint32_t rows_max, struct lp_error *err)
+{
+    const struct lp_plan *plan = infer->plan;
+    size_t width = plan->bundle->output_count, rows = TREE_MARGINS_MAX / width;
+    infer->chunk_rows = rows < 1 ? 1 : rows < rows_max ? (uint32_t)rows : rows_max;
+    size_t bytes = infer->chunk_rows * width * sizeof *infer->margins;
+    size_t scratch = (lp_trees_scratch_bytes(plan->trees) + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
+    infer->margins = malloc(bytes);
+    infer->values = malloc(bytes);
+    infer->scratch = aligned_alloc(SCRATCH_ALIGN, scratch);
+    if (infer->margins == NULL || infer->values == NULL || infer->scratch == NULL)
+        return lp_fail_memory(err, 2 * bytes + scratch);
+    return LP_OK;
+}
+
 enum lp_code lp_infer_new(const struct lp_plan *plan, uint32_t rows_max, struct lp_infer **ret_infer,
                           struct lp_error *err)
 {
@@ -51,7 +70,7 @@ enum lp_code lp_infer_new(const struct lp_plan *plan, uint32_t rows_max, struct 
     if (infer == NULL) return lp_fail_memory(err, sizeof *infer);
     infer->plan = plan;
     infer->chunk_rows = lp_plan_chunk_rows(plan, rows_max);
-    enum lp_code rc = take_buffers(infer, err);
+    enum lp_code rc = plan->trees != NULL ? take_tree_buffers(infer, rows_max, err) : take_buffers(infer, err);
     if (rc == LP_OK) *ret_infer = infer;
     else lp_infer_free(infer);
     return rc;
@@ -61,6 +80,8 @@ void lp_infer_free(struct lp_infer *infer)
 {
     if (infer == NULL) return;
     free(infer->values);
+    free(infer->margins);
+    free(infer->scratch);
     free(infer);
 }
 
@@ -95,28 +116,66 @@ static void run_step(const struct lp_infer *infer, const struct lp_plan_step *st
     if (step->activation != NULL) step->activation(input, (size_t)row_count * step->out_width, step->alpha, output);
 }
 
-static void link(const struct lp_plan *plan, const float *margins, uint32_t row_count, float *scores)
+static void link_plainly(enum lp_link link, const float *margins, size_t count, float *scores)
+{
+    for (size_t i = 0; i < count; i++) {
+        float x = margins[i];
+        if (link == LP_LINK_EXP) scores[i] = expf(x);
+        else if (link == LP_LINK_SIGNED_SQUARE) scores[i] = x < 0 ? -x * x : x * x;
+        else if (link == LP_LINK_LOG1P_EXP) scores[i] = x > 0 ? x + log1pf(expf(-x)) : log1pf(expf(x));
+        else scores[i] = x > 0 ? 1.0f : isnan(x) ? x : 0.0f;
+    }
+}
+
+static void apply_link(const struct lp_plan *plan, const float *margins, uint32_t row_count, float *scores)
 {
     uint32_t width = plan->bundle->output_count;
     size_t count = (size_t)row_count * width;
+    float scale = (float)plan->bundle->link_scale;
     switch (plan->bundle->link) {
     case LP_LINK_IDENTITY: memcpy(scores, margins, count * sizeof *scores); break;
-    case LP_LINK_SIGMOID: plan->sigmoid(margins, count, 0.0f, scores); break;
+    case LP_LINK_SIGMOID:
+        if (scale > 0 && scale != 1) { /* 0: a bundle that was not read from a file */
+            for (size_t i = 0; i < count; i++) scores[i] = margins[i] * scale;
+            margins = scores;
+        }
+        plan->sigmoid(margins, count, 0.0f, scores);
+        break;
     case LP_LINK_SOFTMAX: plan->softmax(margins, row_count, width, scores); break;
+    case LP_LINK_EXP:
+    case LP_LINK_SIGNED_SQUARE:
+    case LP_LINK_LOG1P_EXP:
+    case LP_LINK_HINGE: link_plainly(plan->bundle->link, margins, count, scores); break;
     }
+}
+
+/* Denormals decide branches: they are not flushed here. */
+static void run_trees(const struct lp_infer *infer, const double *rows, uint32_t row_count, float *margins,
+                      float *scores)
+{
+    const struct lp_bundle *bundle = infer->plan->bundle;
+    size_t count = (size_t)row_count * bundle->output_count;
+    lp_trees_run(infer->plan->trees, rows, row_count, bundle->column_count, infer->margins, infer->scratch);
+    float *out = margins != NULL ? margins : infer->values;
+    for (size_t i = 0; i < count; i++) out[i] = (float)infer->margins[i];
+    apply_link(infer->plan, out, row_count, scores);
 }
 
 static void run_chunk(const struct lp_infer *infer, const double *rows, uint32_t row_count, float *margins,
                       float *scores)
 {
     const struct lp_plan *plan = infer->plan;
+    if (plan->trees != NULL) {
+        run_trees(infer, rows, row_count, margins, scores);
+        return;
+    }
     to_float(rows, (size_t)row_count * plan->bundle->column_count, infer->buffers[0]);
     uint32_t before = flush_denormals();
     for (uint32_t i = 0; i < plan->step_count; i++) run_step(infer, &plan->steps[i], row_count);
     restore_denormals(before);
     const float *output = infer->buffers[plan->output];
     if (margins != NULL) memcpy(margins, output, (size_t)row_count * plan->bundle->output_count * sizeof *margins);
-    link(plan, output, row_count, scores);
+    apply_link(plan, output, row_count, scores);
 }
 
 void lp_infer_run(struct lp_infer *infer, const double *rows, uint32_t row_count, float *margins, float *scores)

@@ -38,8 +38,10 @@ void lp_infer_free(struct lp_infer *infer);
  * @param margins out, [row_count][output_count] before the link; NULL: not wanted
  * @param scores  out, [row_count][output_count] after the link
  * Non-finite scores are left as they are: the caller decides (a bad record at stage infer).
- * FTZ/DAZ is set around the graph and restored. The link is computed in float, within 4 ULP (sigmoid) or 8 ULP
- * (softmax) of the margins' exact link. With the packed kernels a row's bits do not depend on the rows beside it.
+ * Trees take the doubles as they are (XGBoost's round them once) and their margins are rounded to float at the end.
+ * FTZ/DAZ is set around dense graphs, never around trees, and restored. The link is computed in float, within 4 ULP
+ * (sigmoid) or 8 ULP (softmax) of the margins' exact link. With the packed kernels a row's bits do not depend on the
+ * rows beside it.
  */
 void lp_infer_run(struct lp_infer *infer, const double *rows, uint32_t row_count, float *margins, float *scores);
 

@@ -97,10 +97,38 @@ static void bind_ends(struct lp_plan *plan, struct lp_buffer *text)
     const char *kernel = "";
     plan->sigmoid = lp_activation_select(lp_cpu_get(), LP_ACT_SIGMOID, &kernel);
     plan->softmax = lp_softmax_select(lp_cpu_get());
-    const char *name = plan->bundle->link == LP_LINK_SIGMOID   ? "sigmoid"
-                       : plan->bundle->link == LP_LINK_SOFTMAX ? "softmax"
-                                                               : "identity";
-    lp_buffer_format(text, "link %s %s\n", name, plan->bundle->link == LP_LINK_IDENTITY ? "copy" : kernel);
+    static const char *const names[] = {"identity copy",        "sigmoid",        "softmax",     "exp libm",
+                                        "signed_square scalar", "log1p_exp libm", "hinge scalar"};
+    bool vector = plan->bundle->link == LP_LINK_SIGMOID || plan->bundle->link == LP_LINK_SOFTMAX;
+    lp_buffer_format(text, "link %s%s%s\n", names[plan->bundle->link], vector ? " " : "", vector ? kernel : "");
+}
+
+static bool is_trees(const struct lp_bundle *bundle)
+{
+    return bundle->op_count == 1 && bundle->ops[0].kind == LP_OP_TREES;
+}
+
+static enum lp_code take_description(struct lp_plan *plan, const struct lp_buffer *text, struct lp_error *err)
+{
+    /* A line is far shorter than the limit allows each op: only memory can have run out. */
+    if (text->failed) return lp_fail_memory(err, text->capacity);
+    plan->description = strndup((const char *)text->data, text->size);
+    if (plan->description == NULL) return lp_fail_memory(err, text->size + 1);
+    plan->bytes += text->size + 1;
+    return LP_OK;
+}
+
+static enum lp_code build_trees(struct lp_plan *plan, struct lp_buffer *text, struct lp_error *err)
+{
+    const struct lp_trees *trees = plan->bundle->ops[0].trees;
+    plan->bytes = sizeof *plan;
+    LP_TRY(lp_trees_new(trees, lp_cpu_get(), NULL, &plan->trees, err));
+    plan->bytes += lp_trees_bytes(plan->trees);
+    lp_buffer_format(text, "trees %s %u with %u nodes %s\n",
+                     trees->compare == LP_TREES_XGBOOST ? "xgboost" : "lightgbm", trees->tree_count, trees->node_count,
+                     lp_trees_describe(plan->trees));
+    bind_ends(plan, text);
+    return take_description(plan, text, err);
 }
 
 static enum lp_code build(struct lp_plan *plan, struct lp_buffer *text, struct lp_error *err)
@@ -109,16 +137,13 @@ static enum lp_code build(struct lp_plan *plan, struct lp_buffer *text, struct l
     plan->steps = calloc(n, sizeof *plan->steps);
     plan->bytes = sizeof *plan + n * sizeof *plan->steps;
     if (plan->steps == NULL) return lp_fail_memory(err, plan->bytes);
+    if (is_trees(plan->bundle)) return build_trees(plan, text, err);
     LP_TRY(lp_plan_schedule(plan, err));
     for (uint32_t i = 0; i < plan->step_count; i++) LP_TRY(bind_step(plan, &plan->steps[i], text, err));
     bind_ends(plan, text);
     LP_TRY(pack_weights(plan, err));
-    /* A line is far shorter than the limit allows each op: only memory can have run out. */
-    if (text->failed) return lp_fail_memory(err, text->capacity);
-    plan->description = strndup((const char *)text->data, text->size);
-    if (plan->description == NULL) return lp_fail_memory(err, text->size + 1);
-    plan->bytes += plan->weight_floats * sizeof(float) + text->size + 1;
-    return LP_OK;
+    plan->bytes += plan->weight_floats * sizeof(float);
+    return take_description(plan, text, err);
 }
 
 enum lp_code lp_plan_new(const struct lp_bundle *bundle, struct lp_plan **ret_plan, struct lp_error *err)
@@ -138,6 +163,7 @@ enum lp_code lp_plan_new(const struct lp_bundle *bundle, struct lp_plan **ret_pl
 void lp_plan_free(struct lp_plan *plan)
 {
     if (plan == NULL) return;
+    lp_trees_free(plan->trees);
     free(plan->steps);
     free(plan->weights);
     free(plan->description);

@@ -5,6 +5,7 @@
 #include "infer/infer.h"
 #include "kernels/activation/activation.h"
 #include "kernels/dense/dense.h"
+#include "kernels/trees/trees.h"
 
 #include <stdbool.h>
 
@@ -32,6 +33,7 @@ struct lp_plan {
     uint32_t output;                         /* the buffer where the margins are at the end */
     float *weights;                          /* every packed layer, each 64-byte aligned */
     size_t weight_floats;
+    struct lp_trees_model *trees; /* the graph is an ensemble: no steps */
     lp_activation_run *sigmoid;
     lp_softmax_run *softmax;
     char *description;

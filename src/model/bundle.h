@@ -4,15 +4,25 @@
 
 #include "core/error.h"
 #include "core/span.h"
+#include "kernels/trees/trees.h"
 #include "model/feature.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 enum lp_task { LP_TASK_BINARY, LP_TASK_MULTICLASS, LP_TASK_REGRESSION, LP_TASK_RANKING };
-enum lp_link { LP_LINK_IDENTITY, LP_LINK_SIGMOID, LP_LINK_SOFTMAX };
+/* Margin x to score. */
+enum lp_link {
+    LP_LINK_IDENTITY,
+    LP_LINK_SIGMOID, /* of link_scale * x, each output by itself */
+    LP_LINK_SOFTMAX,
+    LP_LINK_EXP,
+    LP_LINK_SIGNED_SQUARE, /* sign(x) x^2 */
+    LP_LINK_LOG1P_EXP,     /* log(1 + exp(x)) */
+    LP_LINK_HINGE,         /* 1 above 0, else 0 */
+};
 enum lp_dtype { LP_DTYPE_F32, LP_DTYPE_F64, LP_DTYPE_I64, LP_DTYPE_I32, LP_DTYPE_U8 };
-enum lp_op_kind { LP_OP_DENSE, LP_OP_ACTIVATION };
+enum lp_op_kind { LP_OP_DENSE, LP_OP_ACTIVATION, LP_OP_TREES };
 enum lp_activation {
     LP_ACTIVATION_NONE,
     LP_ACTIVATION_RELU,
@@ -39,6 +49,7 @@ enum {
     LP_BUNDLE_JSON_VALUES_MAX = 2000000,    /* in the header and in the manifest, each */
     LP_BUNDLE_JSON_CONTAINERS_MAX = 400000, /* objects and arrays among them */
     LP_BUNDLE_JSON_DEPTH_MAX = 64,
+    LP_BUNDLE_NODES_MAX = 1 << 28, /* of trees */
     LP_NAME_MAX_BYTES = 255,
     LP_SHA256_BYTES = 32,
 };
@@ -62,6 +73,7 @@ struct lp_op {
     const struct lp_tensor *bias;  /* [out], or NULL */
     enum lp_activation activation; /* activation: its kind; dense: fused after the bias, usually NONE */
     double alpha;
+    const struct lp_trees *trees; /* trees: the checked ensemble; reads `features`, NaN is missing */
     uint32_t in_width, out_width;
 };
 
@@ -87,7 +99,8 @@ struct lp_bundle {
     const struct lp_op *ops;
     uint32_t output_count; /* width of the margin */
     enum lp_link link;
-    double threshold; /* binary: label 1 from this score on; NaN in other tasks */
+    double link_scale; /* sigmoid: times the margin; else 1 */
+    double threshold;  /* binary: label 1 from this score on; NaN in other tasks */
     struct lp_baseline
         score_baseline; /* of the score (class 1 of binary, the value of regression); bin_count 0: none */
 

@@ -112,16 +112,6 @@ static enum lp_code read_numeric(struct lp_bundle *bundle, const struct lp_node 
     return lp_baseline_read_number(bundle, node, &feature->baseline, err);
 }
 
-/* No op of this release defines what NaN gives, so that every such record would end as a non-finite score. */
-static enum lp_code check_keep(const struct lp_feature *feature, struct lp_error *err)
-{
-    if (feature->missing != LP_MISSING_KEEP) return LP_OK;
-    return LP_BAD(err,
-                  "feature `%.64s`: missing=keep sends NaN into a dense graph, which does not define it: choose "
-                  "mean, value, indicator or reject",
-                  feature->name);
-}
-
 static enum lp_code read_feature(struct lp_bundle *bundle, const json_t *json, uint32_t index,
                                  struct lp_feature *feature, struct lp_error *err)
 {
@@ -144,9 +134,8 @@ static enum lp_code read_feature(struct lp_bundle *bundle, const json_t *json, u
     if (strstr(feature->from, "[]") != NULL)
         return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "%s: `from` %.64s: candidate lists are not in this release",
                        node.where, feature->from);
-    if (feature->kind == LP_FEATURE_CATEGORY) LP_TRY(lp_category_read(bundle, &node, feature, err));
-    else LP_TRY(read_numeric(bundle, &node, feature, err));
-    return check_keep(feature, err);
+    return feature->kind == LP_FEATURE_CATEGORY ? lp_category_read(bundle, &node, feature, err)
+                                                : read_numeric(bundle, &node, feature, err);
 }
 
 static enum lp_code check_names(const struct lp_bundle *bundle, struct lp_error *err)

@@ -1,13 +1,14 @@
-/* The graph: dense and activation ops on named values. */
+/* The graph: ops on named values. */
 #include "model/array.h"
 #include "model/manifest.h"
 
 #include <math.h>
 #include <string.h>
 
-static const char *const op_kinds[] = {[LP_OP_DENSE] = "dense", [LP_OP_ACTIVATION] = "activation"};
-static const char *const later_op_kinds[] = {"embedding", "concat", "add",    "mul",  "dot",
-                                             "cross",     "norm",   "conv2d", "pool", "trees"};
+static const char *const op_kinds[] = {
+    [LP_OP_DENSE] = "dense", [LP_OP_ACTIVATION] = "activation", [LP_OP_TREES] = "trees"};
+static const char *const later_op_kinds[] = {"embedding", "concat", "add",    "mul", "dot",
+                                             "cross",     "norm",   "conv2d", "pool"};
 static const char *const activations[] = {
     [LP_ACTIVATION_NONE] = "none",
     [LP_ACTIVATION_RELU] = "relu",
@@ -98,16 +99,17 @@ static enum lp_code read_op(struct lp_bundle *bundle, const json_t *json, uint32
 {
     static const char *const dense_members[] = {"op", "input", "output", "weight", "bias", "activation", "alpha", NULL};
     static const char *const activation_members[] = {"op", "input", "output", "activation", "alpha", NULL};
+    static const char *const *const members[] = {dense_members, activation_members, lp_trees_members};
     static const struct lp_choice later = {later_op_kinds, sizeof later_op_kinds / sizeof *later_op_kinds};
     struct lp_node node;
     size_t kind;
     LP_TRY(lp_node_init(&node, json, NULL, err, "graph[%u]", index));
     LP_TRY(lp_node_choice(&node, "op", LP_CHOICE(op_kinds), &later, &kind, err));
     op->kind = (enum lp_op_kind)kind;
-    LP_TRY(lp_node_init(&node, json, op->kind == LP_OP_DENSE ? dense_members : activation_members, err, "graph[%u] %s",
-                        index, op_kinds[kind]));
+    LP_TRY(lp_node_init(&node, json, members[kind], err, "graph[%u] %s", index, op_kinds[kind]));
     LP_TRY(read_ends(bundle, &node, values, index + 1, op, err));
     op->out_width = op->in_width;
+    if (op->kind == LP_OP_TREES) return lp_trees_read(bundle, &node, op, err);
     if (op->kind == LP_OP_DENSE) LP_TRY(read_dense(bundle, &node, op, err));
     return read_activation(&node, op, err);
 }
@@ -118,6 +120,24 @@ static enum lp_code check_used(const struct value *values, uint32_t op_count, st
     for (uint32_t i = 0; i < op_count; i++)
         if (!values[i].used)
             return LP_BAD(err, "graph: nothing uses `%.64s`: only the last op's output is the margin", values[i].name);
+    return LP_OK;
+}
+
+/* Trees define what NaN gives; a dense graph does not: every such record would end as a non-finite score. */
+static enum lp_code check_keep(const struct lp_bundle *bundle, const struct lp_op *ops, size_t count,
+                               struct lp_error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ops[i].kind == LP_OP_TREES && count > 1)
+            return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
+                           "graph[%zu] trees: beside other ops it is not in this release", i);
+    for (uint32_t i = 0; i < bundle->feature_count && ops[0].kind != LP_OP_TREES; i++)
+        if (bundle->features[i].missing == LP_MISSING_KEEP)
+            return LP_BAD(
+                err,
+                "feature `%.64s`: missing=keep sends NaN into a dense graph, which does not define it: choose "
+                "mean, value, indicator or reject",
+                bundle->features[i].name);
     return LP_OK;
 }
 
@@ -138,6 +158,7 @@ enum lp_code lp_graph_read(struct lp_bundle *bundle, const struct lp_node *manif
         values[i + 1] = (struct value){.name = ops[i].output, .width = ops[i].out_width};
     }
     LP_TRY(check_used(values, (uint32_t)count, err));
+    LP_TRY(check_keep(bundle, ops, count, err));
     bundle->ops = ops;
     bundle->op_count = (uint32_t)count;
     bundle->output_count = ops[count - 1].out_width;

@@ -17,6 +17,10 @@ static const char *const links[] = {
     [LP_LINK_IDENTITY] = "identity",
     [LP_LINK_SIGMOID] = "sigmoid",
     [LP_LINK_SOFTMAX] = "softmax",
+    [LP_LINK_EXP] = "exp",
+    [LP_LINK_SIGNED_SQUARE] = "signed_square",
+    [LP_LINK_LOG1P_EXP] = "log1p_exp",
+    [LP_LINK_HINGE] = "hinge",
 };
 
 static enum lp_code read_head(struct lp_bundle *bundle, const struct lp_node *manifest, struct lp_error *err)
@@ -40,14 +44,19 @@ static bool link_fits(const struct lp_bundle *bundle)
 {
     bool single = bundle->output_count == 1;
     switch (bundle->task) {
-    case LP_TASK_BINARY: return bundle->link == LP_LINK_SIGMOID && single;
-    case LP_TASK_MULTICLASS: return bundle->link != LP_LINK_SIGMOID && !single;
-    case LP_TASK_REGRESSION: return bundle->link == LP_LINK_IDENTITY || (bundle->link == LP_LINK_SIGMOID && single);
-    case LP_TASK_RANKING: return bundle->link != LP_LINK_SOFTMAX && single;
+    case LP_TASK_BINARY:
+        return single &&
+               (bundle->link == LP_LINK_SIGMOID || bundle->link == LP_LINK_IDENTITY || bundle->link == LP_LINK_HINGE);
+    case LP_TASK_MULTICLASS:
+        return !single &&
+               (bundle->link == LP_LINK_SIGMOID || bundle->link == LP_LINK_IDENTITY || bundle->link == LP_LINK_SOFTMAX);
+    case LP_TASK_REGRESSION: return bundle->link != LP_LINK_SOFTMAX;
+    case LP_TASK_RANKING: return single && (bundle->link == LP_LINK_SIGMOID || bundle->link == LP_LINK_IDENTITY);
     }
     return false;
 }
 
+/* A label begins at the middle of the scores: half of a probability, a margin of 0. */
 static enum lp_code read_threshold(struct lp_bundle *bundle, const struct lp_node *output, struct lp_error *err)
 {
     bundle->threshold = NAN;
@@ -55,16 +64,29 @@ static enum lp_code read_threshold(struct lp_bundle *bundle, const struct lp_nod
         if (lp_node_has(output, "threshold")) return LP_BAD(err, "output: only binary models have a threshold");
         return LP_OK;
     }
-    bundle->threshold = 0.5;
+    bool margin = bundle->link == LP_LINK_IDENTITY;
+    bundle->threshold = margin ? 0 : 0.5;
     LP_TRY(lp_node_number_or(output, "threshold", &bundle->threshold, err));
-    if (!(bundle->threshold >= 0 && bundle->threshold <= 1))
+    if (!margin && !(bundle->threshold >= 0 && bundle->threshold <= 1))
         return LP_BAD(err, "output: `threshold` is %g: 0 to 1 is allowed", bundle->threshold);
+    return LP_OK;
+}
+
+static enum lp_code read_scale(struct lp_bundle *bundle, const struct lp_node *output, struct lp_error *err)
+{
+    bundle->link_scale = 1;
+    if (!lp_node_has(output, "scale")) return LP_OK;
+    if (bundle->link != LP_LINK_SIGMOID)
+        return LP_BAD(err, "output: `scale` has no meaning with link %s", links[bundle->link]);
+    LP_TRY(lp_node_number(output, "scale", &bundle->link_scale, err));
+    if (!(bundle->link_scale > 0 && isfinite((float)bundle->link_scale)))
+        return LP_BAD(err, "output: `scale` is %g: it must be above 0 and fit in a float", bundle->link_scale);
     return LP_OK;
 }
 
 static enum lp_code read_output(struct lp_bundle *bundle, const struct lp_node *manifest, struct lp_error *err)
 {
-    static const char *const members[] = {"link", "threshold", "calibration", "baseline", NULL};
+    static const char *const members[] = {"link", "scale", "threshold", "calibration", "baseline", NULL};
     struct lp_node output;
     size_t link;
     LP_TRY(lp_node_init(&output, json_object_get(manifest->json, "output"), members, err, "output"));
@@ -80,6 +102,7 @@ static enum lp_code read_output(struct lp_bundle *bundle, const struct lp_node *
     if (lp_node_has(&output, "baseline") && bundle->output_count != 1)
         return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
                        "output: a score baseline with %u outputs is not in this release", bundle->output_count);
+    LP_TRY(read_scale(bundle, &output, err));
     LP_TRY(read_threshold(bundle, &output, err));
     return lp_baseline_read_number(bundle, &output, &bundle->score_baseline, err);
 }

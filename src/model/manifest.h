@@ -35,6 +35,12 @@ LP_MUST_USE enum lp_code lp_baseline_read_category(struct lp_bundle *bundle, con
 /** ops, op_count, output_count; widths agree from column_count on. */
 LP_MUST_USE enum lp_code lp_graph_read(struct lp_bundle *bundle, const struct lp_node *manifest, struct lp_error *err);
 
+/** Members of a trees op, NULL-terminated. */
+extern const char *const lp_trees_members[];
+/** The ensemble of a trees op whose ends are read: arrays from tensors, every index checked; sets trees, out_width. */
+LP_MUST_USE enum lp_code lp_trees_read(struct lp_bundle *bundle, const struct lp_node *node, struct lp_op *op,
+                                       struct lp_error *err);
+
 /** golden_*: expectations of output_count numbers each. */
 LP_MUST_USE enum lp_code lp_golden_read(struct lp_bundle *bundle, const struct lp_node *manifest, struct lp_error *err);
 

@@ -22,7 +22,7 @@ OWNED = {
     "cblas.h": {"kernels"},
     "openblas": {"kernels"},
     "openssl/": {"model", "control"},
-    "jansson.h": {"decode", "model", "control", "demo", "cmd"},
+    "jansson.h": {"decode", "model", "import", "control", "demo", "cmd"},
     "zlib.h": {"demo", "cmd"},
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)

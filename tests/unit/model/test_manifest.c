@@ -285,7 +285,7 @@ static void refuses_bad_graphs_and_outputs(void **state)
         {"\"alpha\":0.2", "\"alpha\":-3.5e38", LP_E_INVALID, "graph[1] activation: `alpha` is -3.5e+38"},
         {"\"alpha\":0.2", "\"alpha\":3.4e38", LP_OK, ""},
         {"\"link\":\"sigmoid\"", "\"link\":\"softmax\"", LP_E_MISMATCH, "does not fit task binary"},
-        {"\"link\":\"sigmoid\"", "\"link\":\"identity\"", LP_E_MISMATCH, "does not fit task binary"},
+        {"\"link\":\"sigmoid\"", "\"link\":\"exp\"", LP_E_MISMATCH, "does not fit task binary"},
         {"\"task\":\"binary\"", "\"task\":\"multiclass\"", LP_E_MISMATCH, "does not fit task multiclass"},
         {"\"task\":\"binary\"", "\"task\":\"regression\"", LP_E_INVALID, "only binary models have a threshold"},
         {"\"task\":\"binary\"", "\"task\":\"survival\"", LP_E_INVALID, "`survival`"},
