@@ -64,6 +64,15 @@ make_venv() {
     return 1
 }
 
+# XGBoost 1.7, beside the current one, for the oracle of its files.
+make_old_xgboost() {
+    local folder=build/xgboost-1.7
+    if [ -e $folder/.installed ]; then return 0; fi
+    rm -rf $folder
+    build/venv/bin/pip install -q --disable-pip-version-check --only-binary :all: --no-deps --target $folder xgboost==1.7.6
+    touch $folder/.installed
+}
+
 # Programs that a preset is for; none named: all.
 targets() {
     local file
@@ -74,7 +83,8 @@ targets() {
 
 # build PRESET
 build() {
-    cmake --preset "$1" "-DLEPTON_PYTHON=$root/build/venv/bin/python" >"$results/configure-$1.log" ||
+    cmake --preset "$1" "-DLEPTON_PYTHON=$root/build/venv/bin/python" \
+        "-DLEPTON_XGBOOST_OLD=$root/build/xgboost-1.7" >"$results/configure-$1.log" ||
         { cat "$results/configure-$1.log"; return 1; }
     # shellcheck disable=SC2046
     cmake --build --preset "$1" -j "$jobs" --target $(targets "$1" | grep . || echo all) -- -k 0 \
@@ -103,6 +113,7 @@ has() {
 begin=$SECONDS
 phase install install
 phase venv make_venv
+phase xgboost-1.7 make_old_xgboost
 phase fetch tests/support/fetch.sh "$LEPTON_TEST_CACHE"
 for preset in release debug tsan fuzz; do phase "build $preset" build $preset; done
 

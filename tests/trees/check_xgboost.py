@@ -3,6 +3,7 @@
     check_xgboost.py COUNT [SEED]
 """
 import json
+import os
 import sys
 import time
 
@@ -11,6 +12,8 @@ import xgboost as xgb
 
 import oracle
 
+if os.environ.get("LEPTON_XGBOOST"):  # another one than Python's own
+    assert xgb.__version__.startswith(os.environ["LEPTON_XGBOOST"]), xgb.__version__
 VERSION = tuple(int(n) for n in xgb.__version__.split(".")[:2])
 SINGLE = ["reg:squarederror", "reg:squaredlogerror", "reg:pseudohubererror", "reg:logistic", "binary:logistic",
           "binary:logitraw", "binary:hinge", "count:poisson", "reg:gamma", "reg:tweedie", "survival:cox",
