@@ -105,10 +105,10 @@ static void add_linear(struct lp_forest *forest, const struct lp_raw_tree *tree,
     }
     uint32_t begin = tree->linear_begin[leaf], count = tree->linear_begin[leaf + 1] - begin;
     put_f64(&forest->linear_constant, tree->linear_constant[leaf]);
+    forest->is_linear = true; /* a constant may differ from the value also where there are no terms */
     if (count == 0) return;
     lp_buffer_append(&forest->linear_column, tree->linear_column + begin, count * sizeof(uint32_t));
     lp_buffer_append(&forest->linear_coefficient, tree->linear_coefficient + begin, count * sizeof(double));
-    forest->is_linear = true;
 }
 
 static enum lp_code add_leaf(struct lp_forest *forest, const struct lp_raw_tree *tree, const struct lp_raw_node *node,

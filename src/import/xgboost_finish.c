@@ -75,7 +75,9 @@ static enum lp_code read_base(struct lp_xgboost *file, enum base base, struct lp
     for (; count < draft->output_count; count++) {
         char *end;
         float margin = to_margin(base, strtof(at, &end));
-        if (end == at || !isfinite(margin)) return BAD(err, "base_score %.60s", (const char *)file->base_score.data);
+        if (end == at || !isfinite(margin))
+            return BAD(err, "base_score %.60s is no number that has a finite margin",
+                       (const char *)file->base_score.data);
         bases[count] = (double)margin;
         at = end;
         if (*at != ',') break;

@@ -80,6 +80,13 @@ def run(*command):
     return done
 
 
+def refusal(model):
+    """What lepton says of a model that it must not import."""
+    done = subprocess.run([LEPTON, "import", model, "-o", path("no")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, model
+    return done.stderr
+
+
 def lepton(model, rows, outputs, tree_count, *options):
     """margins, scores, leaves (None for a linear model) of lepton for a model file."""
     run(LEPTON, "import", model, "-o", path("b.safetensors"), *options)
