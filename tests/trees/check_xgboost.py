@@ -89,7 +89,8 @@ def choose(rng, number):
         if objective == "reg:absoluteerror" or objective == "reg:quantileerror":  # trees only, says XGBoost
             params["objective"] = objective = "reg:squarederror"
     else:
-        params["num_parallel_tree"] = int(rng.choice([1, 1, 1, 3]))
+        adaptive = objective in ("reg:absoluteerror", "reg:quantileerror")  # no forests, says XGBoost 2
+        params["num_parallel_tree"] = 1 if adaptive else int(rng.choice([1, 1, 1, 3]))
         if booster == "dart":
             params.update(rate_drop=0.5, skip_drop=0.1)
         if rng.random() < 0.3:
