@@ -2,6 +2,7 @@
 #ifndef LP_INFER_INFER_H
 #define LP_INFER_INFER_H
 
+#include "core/cpu.h"
 #include "core/error.h"
 #include "model/bundle.h"
 
@@ -17,6 +18,10 @@ struct lp_infer; /* one lane's buffers for a plan */
  * @return LP_OK; LP_E_MISMATCH (names, widths), LP_E_UNSUPPORTED, LP_E_LIMIT, LP_E_MEMORY
  */
 LP_MUST_USE enum lp_code lp_plan_new(const struct lp_bundle *bundle, struct lp_plan **ret_plan, struct lp_error *err);
+/** As lp_plan_new with the kernels of `cpu` (borrowed during the call), which may be less than this one is: to compare
+ * them. */
+LP_MUST_USE enum lp_code lp_plan_new_for(const struct lp_bundle *bundle, const struct lp_cpu *cpu,
+                                         struct lp_plan **ret_plan, struct lp_error *err);
 void lp_plan_free(struct lp_plan *plan);
 /** One line a step, "dense layer0.weight 10x64 avx512, relu fused", for `inspect`; owned by the plan. */
 const char *lp_plan_describe(const struct lp_plan *plan);

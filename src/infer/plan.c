@@ -40,7 +40,7 @@ static void describe(struct lp_buffer *text, const struct lp_op *op, const struc
 static enum lp_code bind_step(struct lp_plan *plan, struct lp_plan_step *step, struct lp_buffer *text,
                               struct lp_error *err)
 {
-    const struct lp_cpu *cpu = lp_cpu_get();
+    const struct lp_cpu *cpu = plan->cpu;
     const struct lp_op *op = &plan->bundle->ops[step->op];
     const struct lp_op *act = step->activation_op != LP_PLAN_NO_OP ? &plan->bundle->ops[step->activation_op] : op;
     const char *act_kernel = NULL;
@@ -148,13 +148,21 @@ static enum lp_code build(struct lp_plan *plan, struct lp_buffer *text, struct l
 
 enum lp_code lp_plan_new(const struct lp_bundle *bundle, struct lp_plan **ret_plan, struct lp_error *err)
 {
+    return lp_plan_new_for(bundle, lp_cpu_get(), ret_plan, err);
+}
+
+enum lp_code lp_plan_new_for(const struct lp_bundle *bundle, const struct lp_cpu *cpu, struct lp_plan **ret_plan,
+                             struct lp_error *err)
+{
     struct lp_plan *plan = calloc(1, sizeof *plan);
     if (plan == NULL) return lp_fail_memory(err, sizeof *plan);
     plan->bundle = bundle;
+    plan->cpu = cpu;
     struct lp_buffer text;
     lp_buffer_init(&text, DESCRIPTION_MAX_BYTES);
     enum lp_code rc = build(plan, &text, err);
     lp_buffer_done(&text);
+    plan->cpu = NULL;
     if (rc == LP_OK) *ret_plan = plan;
     else lp_plan_free(plan);
     return rc;

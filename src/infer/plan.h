@@ -27,6 +27,7 @@ struct lp_plan_step {
 
 struct lp_plan {
     const struct lp_bundle *bundle; /* borrowed */
+    const struct lp_cpu *cpu;       /* while it is built */
     uint32_t step_count;
     struct lp_plan_step *steps;              /* [op_count] taken, [step_count] used */
     uint32_t buffer_widths[LP_PLAN_BUFFERS]; /* floats a row; buffer 0 starts as the rows in float */

@@ -1,9 +1,7 @@
 /*
- * Blocks with AVX2: the row's byte for each of 64 nodes comes from shuffles of
- * 16-byte tables, two or four for up to 32 or 64 slots (a row beyond is left to
- * others: the shuffles would outgrow the walk). Thresholds are searched 16 at a
- * time. No tails: tops and encoded rows are whole vectors. Exact: bytes compare
- * as the values do (slots.h).
+ * Blocks with AVX2: the row's byte for each of 64 nodes comes from shuffles of 16-byte tables, two or four for up to 32
+ * or 64 slots (a row beyond is left to others: the shuffles would outgrow the walk). Thresholds are searched 16 at a
+ * time. No tails: tops and encoded rows are whole vectors. Exact: bytes compare as the values do (slots.h).
  */
 #include "kernels/trees/blocks.h"
 #include "kernels/trees/trees_private.h"
@@ -24,8 +22,7 @@ static inline struct nodes nodes_load(const struct lp_top *top)
     return (struct nodes){{slot[0], slot[1]}, {rank[0], rank[1]}};
 }
 
-/* A shuffle takes the low 4 bits, or gives 0 where bit 7 is set: adding 0x70
- * with saturation sets it from 16 on. */
+/* A shuffle takes the low 4 bits, or gives 0 where bit 7 is set: adding 0x70 with saturation sets it from 16 on. */
 static inline __attribute__((always_inline)) __m256i look_up(const uint8_t *row, __m256i slot)
 {
     __m256i bytes = _mm256_setzero_si256();

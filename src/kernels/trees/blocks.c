@@ -9,8 +9,7 @@ enum { TWO_TREES_MAX = 4096 };
 
 enum { TOP_HEAP = 2 * LP_TOP_EXITS - 1, SMALL_HEAP = 2 * LP_SMALL_EXITS - 1 };
 
-/* Number the nodes as a complete binary tree: children of i at 2 i + 1 and 2 i
- * + 2; below a leaf is the leaf again. */
+/* Number the nodes as a complete binary tree: children of i at 2 i + 1 and 2 i + 2; below a leaf is the leaf again. */
 static void spread(const struct lp_trees *trees, uint32_t root, uint32_t *heap, uint32_t heap_nodes)
 {
     heap[0] = root;
@@ -21,8 +20,7 @@ static void spread(const struct lp_trees *trees, uint32_t root, uint32_t *heap, 
     }
 }
 
-/* Roots of small blocks, in the order in which their parents' exits name them;
- * [node_count] */
+/* Roots of small blocks, in the order in which their parents' exits name them; [node_count] */
 struct queue {
     uint32_t *root, *level;
     uint32_t count;
@@ -63,8 +61,7 @@ static void put_small(const struct lp_blocks *blocks, const uint32_t *heap, uint
     rank[LP_SMALL_EXITS - 1] = UINT8_MAX;
 }
 
-/* Levels of inner nodes of the deepest tree; `queue` and `level` have room for
- * every node. */
+/* Levels of inner nodes of the deepest tree; `queue` and `level` have room for every node. */
 static uint32_t count_levels(const struct lp_trees *trees, uint32_t *queue, uint32_t *level)
 {
     uint32_t deepest = 0;
@@ -161,8 +158,7 @@ static enum lp_code pack_two(struct lp_blocks *blocks, struct lp_error *err)
     return LP_OK;
 }
 
-/* Exits open blocks in the order of the queue; `small` is NULL while the blocks
- * are counted. */
+/* Exits open blocks in the order of the queue; `small` is NULL while the blocks are counted. */
 static void pack_smalls(struct lp_blocks *blocks, struct queue *queue)
 {
     uint32_t heap[SMALL_HEAP];

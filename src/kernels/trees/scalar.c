@@ -1,5 +1,4 @@
-/* Reference: walks the arrays as they are, a row and a tree at a time. Takes
- * every ensemble. */
+/* Reference: walks the arrays as they are, a row and a tree at a time. Takes every ensemble. */
 #include "kernels/trees/trees_private.h"
 
 #include <math.h>

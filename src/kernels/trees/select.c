@@ -1,5 +1,4 @@
-/* The kernel of an ensemble: blocks by the best instruction set here, else the
- * walk; the reference when asked for. */
+/* The kernel of an ensemble: blocks by the best instruction set here, else the walk; the reference when asked for. */
 #include "kernels/trees/blocks.h"
 #include "kernels/trees/trees_private.h"
 #include "kernels/trees/walk.h"
@@ -57,8 +56,8 @@ static enum lp_code pack_blocks(struct lp_trees_model *model, struct lp_error *e
 }
 
 /*
- * Blocks whenever the ensemble has few enough slots: measured 3 to 9 times as
- * fast as the walk at every batch size (tests/bench/trees).
+ * Blocks whenever the ensemble has few enough slots: measured 3 to 9 times as fast as the walk at every batch size
+ * (tests/bench/trees).
  */
 static enum lp_code pack(struct lp_trees_model *model, const struct lp_cpu *cpu, const char *name, struct lp_error *err)
 {
@@ -79,15 +78,10 @@ static void describe(struct lp_trees_model *model)
 {
     const struct lp_blocks *blocks = model->blocks;
     size_t size = sizeof model->description;
-    int at =
-        snprintf(model->description, size, "trees %u, %u nodes, ", model->trees.tree_count, model->trees.node_count);
-    if (at < 0) return;
-    char *to = model->description + at;
-    size -= (size_t)at;
     if (blocks != NULL)
-        snprintf(to, size, "blocks %s, %s, %u slots", model->kernel->name, forms[blocks->form],
-                 blocks->slots.slot_count);
-    else snprintf(to, size, "%s", model->walk != NULL ? "walk" : "scalar");
+        snprintf(model->description, size, "blocks %s, %s, %u slots, bit-sliced from %u rows", model->kernel->name,
+                 forms[blocks->form], blocks->slots.slot_count, model->kernel->group_rows_min);
+    else snprintf(model->description, size, "%s", model->walk != NULL ? "walk" : "scalar");
 }
 
 enum lp_code lp_trees_new(const struct lp_trees *trees, const struct lp_cpu *cpu, const char *kernel,

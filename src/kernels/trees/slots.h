@@ -1,14 +1,11 @@
 /*
- * Rank encoding: what a row says about all thresholds of an ensemble, as one
- * byte a slot, exactly.
+ * Rank encoding: what a row says about all thresholds of an ensemble, as one byte a slot, exactly.
  *
- * A column's distinct thresholds are sorted; rank(x) = how many a value lies to
- * the right of (XGBoost thr <= x, LightGBM thr < x). A slot covers 255
- * neighbouring thresholds: byte = min(max(rank - low, 0), 255), and "x goes
- * right at threshold low + j" is byte >= j + 1. A column has a slot for each
- * 255 thresholds and each way in which its nodes treat missing values: there a
- * byte of 0 goes left everywhere, 255 goes right everywhere. A category set is
- * a slot of its own.
+ * A column's distinct thresholds are sorted; rank(x) = how many a value lies to the right of (XGBoost thr <= x,
+ * LightGBM thr < x). A slot covers 255 neighbouring thresholds: byte = min(max(rank - low, 0), 255), and "x goes right
+ * at threshold low + j" is byte >= j + 1. A column has a slot for each 255 thresholds and each way in which its nodes
+ * treat missing values: there a byte of 0 goes left everywhere, 255 goes right everywhere. A category set is a slot of
+ * its own.
  */
 #ifndef LP_KERNELS_TREES_SLOTS_H
 #define LP_KERNELS_TREES_SLOTS_H
@@ -33,9 +30,8 @@ struct lp_slot {
 };
 
 /*
- * A column's thresholds as a search tree of fan-out 16: level 0 holds all, each
- * higher level the last one of every block of 16 below. Blocks are padded with
- * NaN, and each level but the highest has one more block of NaN behind.
+ * A column's thresholds as a search tree of fan-out 16: level 0 holds all, each higher level the last one of every
+ * block of 16 below. Blocks are padded with NaN, and each level but the highest has one more block of NaN behind.
  */
 struct lp_rank_column {
     uint32_t column;
@@ -61,8 +57,7 @@ struct lp_slots {
     uint32_t row_bytes;             /* of an encoded row: slots rounded up to 64, 128 or 256 */
 };
 
-/** @return LP_E_UNSUPPORTED: more than LP_SLOTS_MAX slots; LP_E_MEMORY. Done on
- * failure too. */
+/** @return LP_E_UNSUPPORTED: more than LP_SLOTS_MAX slots; LP_E_MEMORY. Done on failure too. */
 LP_MUST_USE enum lp_code lp_slots_init(struct lp_slots *slots, const struct lp_trees *trees, struct lp_error *err);
 void lp_slots_done(struct lp_slots *slots);
 

@@ -1,9 +1,7 @@
 /*
- * Blocks with AVX-512 and VBMI: a byte permutation looks up the row's byte for
- * each of 64 nodes, one compare gives the mask. A row of up to 64 slots is one
- * table, 128 two, 256 four. Thresholds are searched 16 at a time. No tails:
- * tops and encoded rows are whole vectors. Exact: bytes compare as the values
- * do (slots.h).
+ * Blocks with AVX-512 and VBMI: a byte permutation looks up the row's byte for each of 64 nodes, one compare gives the
+ * mask. A row of up to 64 slots is one table, 128 two, 256 four. Thresholds are searched 16 at a time. No tails: tops
+ * and encoded rows are whole vectors. Exact: bytes compare as the values do (slots.h).
  */
 #include "kernels/trees/blocks.h"
 #include "kernels/trees/trees_private.h"

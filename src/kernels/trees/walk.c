@@ -1,10 +1,8 @@
 /*
- * A row's cells: one for each column and way of treating missing values that
- * nodes use. "Goes left" is cell <= threshold: a missing value that goes left
- * is -inf, one that goes right is NaN. XGBoost's x < t is x <= the float below
- * t. What does not fit (category sets, infinite thresholds) is marked and
- * decided by the rule itself. A leaf leads to itself: its cell is a constant
- * -inf, and its number stands in the threshold's bits (a denormal, or 0).
+ * A row's cells: one for each column and way of treating missing values that nodes use. "Goes left" is cell <=
+ * threshold: a missing value that goes left is -inf, one that goes right is NaN. XGBoost's x < t is x <= the float
+ * below t. What does not fit (category sets, infinite thresholds) is marked and decided by the rule itself. A leaf
+ * leads to itself: its cell is a constant -inf, and its number stands in the threshold's bits (a denormal, or 0).
  */
 #include "kernels/trees/walk.h"
 
@@ -84,8 +82,7 @@ static double threshold_of(const struct lp_trees *trees, uint32_t node)
     return trees->compare == LP_TREES_XGBOOST ? (double)nextafterf((float)threshold, -INFINITY) : threshold;
 }
 
-/* Trees one behind the other, each breadth first; queue: [node_count], of nodes
- * in the order of walk->nodes. */
+/* Trees one behind the other, each breadth first; queue: [node_count], of nodes in the order of walk->nodes. */
 static void place(struct lp_walk *walk, uint32_t (*cell_of)[MODES], uint32_t *queue)
 {
     const struct lp_trees *trees = walk->trees;

@@ -1,8 +1,7 @@
 /*
- * The general kernel: every ensemble, every CPU. Nodes of 16 bytes, children
- * side by side; a row is first brought into a form in which each node is one
- * comparison. Eight walks run side by side to hide the loads: rows of one tree,
- * or trees of one row.
+ * The general kernel: every ensemble, every CPU. Nodes of 16 bytes, children side by side; a row is first brought into
+ * a form in which each node is one comparison. Eight walks run side by side to hide the loads: rows of one tree, or
+ * trees of one row.
  */
 #ifndef LP_KERNELS_TREES_WALK_H
 #define LP_KERNELS_TREES_WALK_H

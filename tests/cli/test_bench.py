@@ -1,0 +1,57 @@
+"""lepton bench: shapes of its answers, times are only asked to be positive."""
+
+import json
+import os
+import unittest
+
+from program import run
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NETWORK = os.path.join(HERE, "../../src/demo/data/flights-1.safetensors")
+BATCHES = [1, 4, 16, 64, 256, 1024]
+
+
+class Bench(unittest.TestCase):
+    def answer(self, *arguments):
+        code, out, err = run("bench", *arguments, "--seconds", "100ms", "--json")
+        self.assertEqual((code, err), (0, ""))
+        return json.loads(out)
+
+    def check_levels(self, answer):
+        self.assertGreaterEqual(len(answer["levels"]), 1)
+        self.assertEqual(answer["levels"][-1]["level"], "baseline")
+        for one, other in zip(answer["levels"], answer["levels"][1:]):
+            self.assertNotEqual(one["kernels"], other["kernels"])
+        for level in answer["levels"]:
+            self.assertEqual([r["batch"] for r in level["results"]], BATCHES)
+            for result in level["results"]:
+                self.assertGreater(result["ns_per_row"], 0)
+                self.assertAlmostEqual(result["ns_per_row"] * result["rows_per_cpu_second"] / 1e9, 1)
+
+    def test_a_network_is_timed_at_every_level_and_batch_size(self):
+        answer = self.answer(NETWORK)
+        self.assertEqual(answer["name"], "flights")
+        self.check_levels(answer)
+        self.assertNotIn("price_per_million", answer["levels"][0]["results"][0])
+
+    def test_the_price_is_of_a_million_rows(self):
+        for result in self.answer(NETWORK, "--price-per-core-hour", "0.036")["levels"][0]["results"]:
+            seconds = result["ns_per_row"] * 1e6 / 1e9
+            self.assertAlmostEqual(result["price_per_million"] / (seconds / 3600 * 0.036), 1)
+
+    def test_people_get_a_table(self):
+        code, out, err = run("bench", NETWORK, "--seconds", "50ms", "--price-per-core-hour", "0.04")
+        self.assertEqual((code, err), (0, ""))
+        lines = out.splitlines()
+        self.assertEqual(lines[0], "flights 1: ns a row on one core")
+        self.assertIn("price/million", lines[2])
+        self.assertEqual([int(line.split()[0]) for line in lines[3:9]], BATCHES)
+
+    def test_wrong_uses_are_refused(self):
+        for price in ("-1", "0", "nan", "inf", "1x", ""):
+            self.assertEqual(run("bench", NETWORK, "--price-per-core-hour", price)[0], 2, price)
+        self.assertEqual(run("bench", __file__)[0], 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
