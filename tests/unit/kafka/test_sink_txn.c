@@ -237,6 +237,10 @@ static void a_fenced_producer_is_made_anew(void **state)
     struct lp_sink *sink = make_ready_sink();
     play(answers, 1);
     send_text(sink, "a");
+    /* This client is not really fenced: librdkafka 2.0.2 trips at its end over a partition that is being registered. */
+    uint64_t deadline_ms = bed_ms() + 10000;
+    while (lp_sink_queued(sink) > 0 && bed_ms() < deadline_ms) lp_sink_poll(sink, 10);
+    assert_int_equal(lp_sink_queued(sink), 0);
     lp_sink_commit(sink, offsets());
     assert_int_equal(wait_event(sink, &reason), LP_TXN_FENCED);
     assert_string_equal(calls, "ocib");
