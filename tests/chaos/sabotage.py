@@ -25,9 +25,18 @@ TRIALS = {
 ROUNDS = 20
 
 
-def apply(patch, folder):
+def copy_sources():
+    folder = temp_folder("sabotage")
+    for source in SOURCES:
+        path = os.path.join(ROOT, source)
+        (shutil.copytree if os.path.isdir(path) else shutil.copy)(path, os.path.join(folder, source))
+    return folder
+
+
+def apply(name, folder):
     """Replace the patch's lines by what it says; each must be found exactly once. Line numbers play no part, so that the
     code around may change."""
+    patch = os.path.join(HERE, "sabotage", name + ".patch")
     path, removed, added = None, [], []
 
     def replace():
@@ -59,11 +68,8 @@ def apply(patch, folder):
 
 def build(name):
     """The program with `name` broken."""
-    folder = temp_folder("sabotage")
-    for source in SOURCES:
-        path = os.path.join(ROOT, source)
-        (shutil.copytree if os.path.isdir(path) else shutil.copy)(path, os.path.join(folder, source))
-    apply(os.path.join(HERE, "sabotage", name + ".patch"), folder)
+    folder = copy_sources()
+    apply(name, folder)
     made = os.path.join(folder, "build")
     begin = time.monotonic()
     subprocess.run(["cmake", "-S", folder, "-B", made, "-G", "Ninja", "-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=None",

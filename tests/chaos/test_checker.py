@@ -2,6 +2,7 @@
 
 import unittest
 
+import sabotage
 from checker import Account, Round
 
 PARTITIONS = 2
@@ -155,6 +156,12 @@ class Checker(unittest.TestCase):
         self.score(account, 2, offset=3)
         self.letter(account, BAD, **{"__connect.errors.offset": "7"})
         self.assert_only(account, "foreign", 6)
+
+
+class Sabotage(unittest.TestCase):
+    def test_every_patch_still_finds_its_place(self):
+        for name in sabotage.TRIALS:
+            sabotage.apply(name, sabotage.copy_sources())
 
 
 if __name__ == "__main__":
