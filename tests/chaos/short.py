@@ -19,10 +19,10 @@ FIRST, LAST = versions()[0], versions()[-1]
 PAIRS = [
     [("sabotage.py", ["early_store", "--kafka", FIRST]),
      ("sabotage.py", ["commit_outside", "--kafka", LAST])],
-    [("driver.py", ["--delivery", "at_least_once", "--brokers", "1", "--kafka", LAST, "--minutes", "1.2"]),
-     ("driver.py", ["--delivery", "exactly_once", "--brokers", "1", "--kafka", FIRST, "--minutes", "1.2"])],
-    [("driver.py", ["--delivery", "at_least_once", "--brokers", "3", "--kafka", FIRST, "--minutes", "1.2"]),
-     ("driver.py", ["--delivery", "exactly_once", "--brokers", "3", "--kafka", LAST, "--minutes", "1.2"])],
+    [("driver.py", ["--delivery", "at_least_once", "--brokers", "1", "--kafka", LAST, "--minutes", "1.0"]),
+     ("driver.py", ["--delivery", "exactly_once", "--brokers", "1", "--kafka", FIRST, "--minutes", "1.0"])],
+    [("driver.py", ["--delivery", "at_least_once", "--brokers", "3", "--kafka", FIRST, "--minutes", "1.0"]),
+     ("driver.py", ["--delivery", "exactly_once", "--brokers", "3", "--kafka", LAST, "--minutes", "1.0"])],
 ]
 
 
