@@ -24,7 +24,7 @@ const struct lp_command lp_command_bench = {
         "\n"
         "Times the graph and its link (not decoding or cleaning) on one core: batches of 1 to 1024 rows, for each "
         "level\n"
-        "of this CPU's instruction sets that changes a kernel. Rows are drawn evenly where normalized values are. The\n"
+        "of this CPU's instruction sets that changes a kernel. Rows are drawn anew, near the thresholds of trees. The\n"
         "best of many rounds counts, in CPU time. Prices are for the best level at that batch size.\n"
         "\n"
         "  --price-per-core-hour PRICE  of a CPU core, in your currency; prints the price of a million rows\n"

@@ -2,6 +2,7 @@
 
 #include "core/checked.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* xorshift64: speed and repeatability are all that is asked. */
@@ -15,6 +16,55 @@ static uint32_t draw(uint64_t *state)
 
 static double draw_even(uint64_t *state) { return (double)draw(state) / (double)UINT32_MAX * 4.0 - 2.0; }
 
+static const struct lp_trees *trees_of(const struct lp_bundle *bundle)
+{
+    for (uint32_t i = 0; i < bundle->op_count; i++)
+        if (bundle->ops[i].kind == LP_OP_TREES) return bundle->ops[i].trees;
+    return NULL;
+}
+
+/* nodes: inner nodes by column, those of column c from begin[c + 1] to begin[c + 2]. */
+static void sort_nodes(const struct lp_trees *trees, uint32_t *begin, uint32_t *nodes)
+{
+    for (uint32_t n = 0; n < trees->node_count; n++)
+        if (trees->column[n] != LP_TREES_LEAF) begin[trees->column[n] + 1]++;
+    for (uint32_t c = 0; c < trees->column_count; c++) begin[c + 1] += begin[c];
+    begin[trees->column_count + 1] = begin[trees->column_count];
+    for (uint32_t n = trees->node_count; n-- > 0;)
+        if (trees->column[n] != LP_TREES_LEAF) nodes[--begin[trees->column[n] + 1]] = n;
+}
+
+static double near_threshold(const struct lp_trees *trees, const uint32_t *nodes, uint32_t count, uint64_t *state)
+{
+    uint32_t node = nodes[draw(state) % count];
+    if ((trees->flags[node] & LP_TREES_CATEGORICAL) != 0) return (double)(draw(state) % 32);
+    double threshold = trees->threshold[node];
+    return threshold + draw_even(state) * 1e-3 * fabs(threshold);
+}
+
+static enum lp_code draw_tree_rows(const struct lp_trees *trees, uint32_t columns, uint32_t row_count, double *rows,
+                                   struct lp_error *err)
+{
+    size_t nodes_bytes = ((size_t)trees->node_count + 1) * sizeof(uint32_t);
+    uint32_t *begin = calloc((size_t)trees->column_count + 2, sizeof *begin), *nodes = malloc(nodes_bytes);
+    uint64_t state = 88172645463325252u;
+    if (begin == NULL || nodes == NULL) {
+        free(begin);
+        free(nodes);
+        return lp_fail_memory(err, nodes_bytes);
+    }
+    sort_nodes(trees, begin, nodes);
+    for (size_t i = 0; i < (size_t)row_count * columns; i++) {
+        uint32_t c = (uint32_t)(i % columns);
+        uint32_t first = c < trees->column_count ? begin[c + 1] : 0;
+        uint32_t last = c + 1 < trees->column_count ? begin[c + 2] : first;
+        rows[i] = last > first ? near_threshold(trees, nodes + first, last - first, &state) : draw_even(&state);
+    }
+    free(begin);
+    free(nodes);
+    return LP_OK;
+}
+
 enum lp_code lp_bench_rows(const struct lp_bundle *bundle, uint32_t row_count, double **ret_rows, struct lp_error *err)
 {
     size_t bytes;
@@ -23,7 +73,10 @@ enum lp_code lp_bench_rows(const struct lp_bundle *bundle, uint32_t row_count, d
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "bench: %u columns are too many", bundle->column_count);
     double *rows = malloc(bytes > 0 ? bytes : 1);
     if (rows == NULL) return lp_fail_memory(err, bytes);
+    const struct lp_trees *trees = trees_of(bundle);
     for (size_t i = 0; i < bytes / sizeof *rows; i++) rows[i] = draw_even(&state);
-    *ret_rows = rows;
-    return LP_OK;
+    enum lp_code rc = trees != NULL ? draw_tree_rows(trees, bundle->column_count, row_count, rows, err) : LP_OK;
+    if (rc == LP_OK) *ret_rows = rows;
+    else free(rows);
+    return rc;
 }

@@ -95,8 +95,8 @@ static enum lp_code pack_weights(struct lp_plan *plan, struct lp_error *err)
 static void bind_ends(struct lp_plan *plan, struct lp_buffer *text)
 {
     const char *kernel = "";
-    plan->sigmoid = lp_activation_select(lp_cpu_get(), LP_ACT_SIGMOID, &kernel);
-    plan->softmax = lp_softmax_select(lp_cpu_get());
+    plan->sigmoid = lp_activation_select(plan->cpu, LP_ACT_SIGMOID, &kernel);
+    plan->softmax = lp_softmax_select(plan->cpu);
     static const char *const names[] = {"identity copy",        "sigmoid",        "softmax",     "exp libm",
                                         "signed_square scalar", "log1p_exp libm", "hinge scalar"};
     bool vector = plan->bundle->link == LP_LINK_SIGMOID || plan->bundle->link == LP_LINK_SOFTMAX;
@@ -122,9 +122,9 @@ static enum lp_code build_trees(struct lp_plan *plan, struct lp_buffer *text, st
 {
     const struct lp_trees *trees = plan->bundle->ops[0].trees;
     plan->bytes = sizeof *plan;
-    LP_TRY(lp_trees_new(trees, lp_cpu_get(), NULL, &plan->trees, err));
+    LP_TRY(lp_trees_new(trees, plan->cpu, NULL, &plan->trees, err));
     plan->bytes += lp_trees_bytes(plan->trees);
-    lp_buffer_format(text, "trees %s %u with %u nodes %s\n",
+    lp_buffer_format(text, "trees %s %u with %u nodes, %s\n",
                      trees->compare == LP_TREES_XGBOOST ? "xgboost" : "lightgbm", trees->tree_count, trees->node_count,
                      lp_trees_describe(plan->trees));
     bind_ends(plan, text);

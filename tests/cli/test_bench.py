@@ -1,13 +1,15 @@
-"""lepton bench: shapes of its answers, times are only asked to be positive."""
+"""lepton bench: shapes of its answers, for a network and for trees; times are only asked to be positive."""
 
 import json
 import os
+import tempfile
 import unittest
 
 from program import run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NETWORK = os.path.join(HERE, "../../src/demo/data/flights-1.safetensors")
+TREES = os.path.join(HERE, "../data/trees/lightgbm4.7-binary.txt")
 BATCHES = [1, 4, 16, 64, 256, 1024]
 
 
@@ -33,6 +35,15 @@ class Bench(unittest.TestCase):
         self.assertEqual(answer["name"], "flights")
         self.check_levels(answer)
         self.assertNotIn("price_per_million", answer["levels"][0]["results"][0])
+
+    def test_trees_are_timed_and_named_by_kernel(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = os.path.join(folder, "trees.safetensors")
+            code, _, err = run("import", TREES, "-o", bundle)
+            self.assertEqual(code, 0, err)
+            answer = self.answer(bundle)
+        self.check_levels(answer)
+        self.assertIn("walk", answer["levels"][-1]["kernels"])
 
     def test_the_price_is_of_a_million_rows(self):
         for result in self.answer(NETWORK, "--price-per-core-hour", "0.036")["levels"][0]["results"]:
