@@ -64,8 +64,8 @@ class SecureCase(KafkaCase):
                  "%r in the log:\n%s" % (pattern, worker.child.log_tail()))
 
     def check_served(self, worker):
-        worker.wait_ready(40)
-        self.broker.wait_count(worker.names["predictions"], RECORDS, 40, worker.check_alive)
+        worker.wait_ready(90)
+        self.broker.wait_count(worker.names["predictions"], RECORDS, 90, worker.check_alive)
 
     def lepton(self, settings, verb, *more):
         path = os.path.join(self.folder, "verb.properties")
