@@ -27,6 +27,7 @@ bool lp_lines_next(struct lp_lines *lines, struct lp_line *ret_line)
 bool lp_word_next(struct lp_span *text, struct lp_span *ret_word)
 {
     size_t at = 0;
+    if (text->size == 0) return false; /* no text at all, perhaps */
     while (at < text->size && text->data[at] == ' ') at++;
     size_t begin = at;
     while (at < text->size && text->data[at] != ' ') at++;

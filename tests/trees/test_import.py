@@ -147,6 +147,7 @@ class Import(unittest.TestCase):
         text = read(TEXT).decode()
         self.refused(write("m", text[:text.index("end of trees")]), "cut short")
         self.refused(write("m", text[:4000]), "leaf_value")
+        self.refused(write("m", text.replace("feature_names=", "feature_mames=", 1)), "feature_names has 0 entries")
         self.refused(write("m", text.replace("left_child=", "left_child=5 ", 1)), "left_child")
         self.refused(write("m", text.replace("tree_sizes=", "tree_sizes=1 ", 1)), "tree_sizes")
 
