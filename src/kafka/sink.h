@@ -77,7 +77,7 @@ int lp_sink_poll(struct lp_sink *sink, int timeout_ms);
 /** Wait until all is reported or timeout_ms passed (LP_E_TIMEOUT). */
 LP_MUST_USE enum lp_code lp_sink_flush(struct lp_sink *sink, int timeout_ms, struct lp_error *err);
 
-/** Has the producer failed for good? (idempotence lost, fenced). Copies the reason. Any thread. */
+/** Has the producer failed for good? (idempotence lost, fenced). Copies the reason. */
 bool lp_sink_fatal(struct lp_sink *sink, struct lp_error *err);
 
 /** What keeps this topic's messages back since when (monotonic); false: nothing does. */
@@ -89,7 +89,7 @@ bool lp_sink_keeps(const struct lp_sink *sink);
 uint32_t lp_sink_moving(const struct lp_sink *sink);
 /** Messages not yet reported. */
 uint32_t lp_sink_queued(struct lp_sink *sink);
-/** Bytes of their keys and values. */
+/** Bytes of their keys and values, and of the headers of those that wait for the next transaction. */
 size_t lp_sink_queued_bytes(struct lp_sink *sink);
 
 /* --- transactions ---

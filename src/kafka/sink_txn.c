@@ -423,7 +423,10 @@ enum lp_code sink_txn_send(struct lp_sink *sink, const struct lp_sink_message *m
         lp_headers_free(message->headers);
         return LP_OK;
     }
-    if (txn->open && txn->stage.count == 0) return send_now(sink, message, err);
+    if (txn->open && txn->stage.count == 0) {
+        enum lp_code rc = send_now(sink, message, err);
+        if (rc == LP_OK || err->action != LP_PAUSE) return rc; /* a topic that is not there: it waits for it */
+    }
     if (stage_push(&txn->stage, message)) return LP_OK;
     return lp_fail_memory(err, message->key.size + message->value.size);
 }

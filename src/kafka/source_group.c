@@ -7,7 +7,8 @@
 
 enum {
     ASK_TIMEOUT_MS = 5000,      /* for the group's offsets, inside a rebalance */
-    ASK_AGAIN_TIMEOUT_MS = 500, /* later, between two polls */
+    ASK_AGAIN_TIMEOUT_MS = 500, /* later, between two polls; and always where a dead member's transaction keeps the
+                                   offsets from being known until its time-out */
     ASK_AGAIN_PERIOD_MS = 500,
     COMMIT_TIMEOUT_MS = 5000, /* before partitions are given up */
     COMMIT_TIMEOUT_MIN_MS = 500
@@ -71,6 +72,10 @@ static bool decide_start(struct lp_source *source, struct source_slot *slot, int
     slot->next = -1;
     if (committed >= 0 || slot->begun) {
         slot->next = committed >= 0 ? committed : slot->begin;
+        if (committed < 0 && slot->begin > slot->stored) {
+            slot->stored = slot->begin; /* a transaction was aborted with it */
+            source->dirty = true;
+        }
         return true;
     }
     if (source->options.start == LP_START_FAIL) refuse_start(source, slot);
@@ -128,7 +133,6 @@ void source_serve_starts(struct lp_source *source)
 {
     uint64_t now_ns = lp_clock_ns();
     if (source->suspended || now_ns < source->retry_due_ns) return;
-    source->retry_due_ns = now_ns + ASK_AGAIN_PERIOD_MS * UINT64_C(1000000);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
     if (list == NULL) return;
     for (uint32_t i = 0; i < source->options.partitions_max; i++)
@@ -136,6 +140,7 @@ void source_serve_starts(struct lp_source *source)
             rd_kafka_topic_partition_list_add(list, source->topics[source->slots[i].topic_index].name,
                                               source->slots[i].partition);
     if (list->cnt > 0) find_starts(source, list, ASK_AGAIN_TIMEOUT_MS);
+    source->retry_due_ns = lp_clock_ns() + ASK_AGAIN_PERIOD_MS * UINT64_C(1000000);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -220,7 +225,7 @@ static void assign(struct lp_source *source, rd_kafka_topic_partition_list_t *li
     /* librdkafka takes an assignment during close for an unassignment. */
     if (!source->closing) {
         if (take_slots(source, list, &err) != LP_OK) source_set_fatal(source, &err);
-        find_starts(source, list, ASK_TIMEOUT_MS);
+        find_starts(source, list, source->options.transactional ? ASK_AGAIN_TIMEOUT_MS : ASK_TIMEOUT_MS);
         start_list(source, list);
     }
     call_assign(source, list);

@@ -265,7 +265,7 @@ void source_serve_held(struct lp_source *source)
         if (slot->rewound) begin_anew(source, i);
         if (slot->start_unknown) source->attention = true;
         if (!slot->wanted || slot->start_unknown) continue;
-        if (!source->records || !seek_and_resume(source, slot)) {
+        if (source->suspended || !source->records || !seek_and_resume(source, slot)) {
             source->attention = true; /* a partition that is just being started refuses to seek */
             continue;
         }

@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 256 * 1024, ALIGNMENT = _Alignof(max_align_t) };
+enum {
+    HEADER_BYTES = 64 /* of each header's bookkeeping */,
+    CHUNK_BYTES = 256 * 1024,
+    ALIGNMENT = _Alignof(max_align_t)
+};
 
 struct stage_chunk {
     struct stage_chunk *next;
@@ -16,6 +20,7 @@ struct stage_chunk {
 struct staged {
     struct lp_sink_message message; /* spans point behind it */
     size_t bytes;                   /* all of it, rounded up */
+    size_t counted;                 /* of stage->bytes */
 };
 
 static size_t staged_bytes(const struct lp_sink_message *message)
@@ -60,6 +65,11 @@ static struct lp_span copy(unsigned char **at, struct lp_span from)
     return to;
 }
 
+static void add_header_bytes(void *context, const char *name, struct lp_span value)
+{
+    *(size_t *)context += HEADER_BYTES + strlen(name) + value.size;
+}
+
 bool stage_push(struct stage *stage, const struct lp_sink_message *message)
 {
     size_t bytes = staged_bytes(message);
@@ -73,7 +83,9 @@ bool stage_push(struct stage *stage, const struct lp_sink_message *message)
     staged->bytes = bytes;
     chunk->filled += bytes;
     stage->count++;
-    stage->bytes += message->key.size + message->value.size;
+    staged->counted = message->key.size + message->value.size;
+    if (message->headers != NULL) lp_headers_each(message->headers, add_header_bytes, &staged->counted);
+    stage->bytes += staged->counted;
     return true;
 }
 
@@ -96,7 +108,7 @@ void stage_pop(struct stage *stage)
     const struct staged *staged = oldest(stage);
     if (staged == NULL) return;
     stage->count--;
-    stage->bytes -= staged->message.key.size + staged->message.value.size;
+    stage->bytes -= staged->counted;
     chunk->drained += staged->bytes;
     if (chunk->drained < chunk->filled) return;
     stage->first = chunk->next;

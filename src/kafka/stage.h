@@ -13,7 +13,7 @@ struct stage {
     struct stage_chunk *first, *last; /* with messages; filled at the last, drained at the first */
     struct stage_chunk *unused;
     uint32_t count;
-    size_t bytes; /* of keys and values */
+    size_t bytes; /* of keys, values and headers */
 };
 
 /** Append; takes message->headers. False: no memory (nothing taken). */

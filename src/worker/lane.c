@@ -25,9 +25,10 @@ static enum lp_code new_sink(struct lp_lane *lane, struct lp_error *err)
     const struct lp_config *config = lane->shared->config;
     char client_id[320], transactional_id[800];
     snprintf(client_id, sizeof client_id, "lepton-%s-%u", lane->shared->replica, lane->index);
-    /* The same after a restart, so that it fences what a dead process left open. */
-    snprintf(transactional_id, sizeof transactional_id, "lepton-%s-%s-%u", config->group_id, lane->shared->replica,
-             lane->index);
+    /* The same after a restart, so that it fences what a dead process left open. The length tells group a-b, replica c
+     * from group a, replica b-c; rights are granted by the prefix. */
+    snprintf(transactional_id, sizeof transactional_id, "lepton-%s-%s-%u-%zu", config->group_id, lane->shared->replica,
+             lane->index, strlen(config->group_id));
     struct lp_sink_options options = {
         .conf = &lane->shared->kafka,
         .client_id = client_id,
@@ -278,6 +279,7 @@ static bool may_take(struct lp_lane *lane)
     if (lane->kit == NULL || atomic_load_explicit(&lane->slot->paused, memory_order_relaxed)) return false;
     /* A new model waits until all that the old one scored is committed, so that no transaction mixes their drift. */
     if (lane->txn.on && (lane->txn.reset || lp_slot_changed(lane->slot, lane->slot_version))) return false;
+    if (lp_lane_txn_at_limit(lane)) return false;
     return !lp_lane_full(lane);
 }
 
@@ -346,9 +348,11 @@ static void finish(struct lp_lane *lane)
     /* What was sent before a failure counts: without it a restart would send it all again. */
     bool dead = lp_sink_fatal(lane->sink, &err);
     if (lane->txn.on) {
+        uint64_t void_before = lane->txn.void_records;
         if (!dead && !lp_lane_txn_finish(lane, lane->drain_deadline_ns)) {
             LP_LOG(LP_LOG_WARN, "drain_unfinished", lp_kv_int("lane", lane->index),
-                   lp_kv_int("uncommitted", lane->txn.taken + lane->txn.cut_taken));
+                   lp_kv_int("uncommitted",
+                             (int64_t)(lane->txn.taken + lane->txn.cut_taken + lane->txn.void_records - void_before)));
             lp_lane_txn_drop(lane);
             lp_sink_txn_wait(lane->sink, left_ms(lane->drain_deadline_ns, 100));
         }

@@ -46,10 +46,11 @@ static uint32_t in_flight(const struct lp_lane *lane, const uint32_t *slots, uin
 static uint32_t settle(struct lp_lane *lane, uint64_t deadline_ns, bool lost)
 {
     struct lp_error err;
+    uint64_t void_before = lane->txn.void_records;
     bool done = !lost && !lp_sink_fatal(lane->sink, &err) && lp_lane_txn_finish(lane, deadline_ns);
-    uint32_t left = lane->txn.taken + lane->txn.cut_taken;
+    uint64_t left = lane->txn.taken + lane->txn.cut_taken + lane->txn.void_records - void_before;
     if (!done) lp_lane_txn_drop(lane);
-    return done ? 0 : left;
+    return done ? 0 : (uint32_t)left;
 }
 
 static void log_revoked(const struct lp_lane *lane, uint32_t slot_count, bool lost, uint32_t left)
@@ -65,7 +66,9 @@ void lp_lane_on_revoking(void *context, const uint32_t *slots, uint32_t slot_cou
     struct lp_error err;
     uint64_t deadline_ns = lp_clock_ns() + (uint64_t)lane->shared->config->revoke_timeout_ms * 1000000;
     if (lane->txn.on) {
-        log_revoked(lane, slot_count, lost, settle(lane, deadline_ns, lost));
+        uint32_t dropped = settle(lane, deadline_ns, lost);
+        if (dropped > 0 && !lane->failed) lane->stats.revoke_deadlines_missed++;
+        log_revoked(lane, slot_count, lost, dropped);
         return;
     }
     lp_lane_flush_batch(lane);
@@ -90,6 +93,7 @@ void lp_lane_on_revoked(void *context, const uint32_t *slots, uint32_t slot_coun
     for (uint32_t i = 0; i < slot_count; i++) {
         lp_ledger_close(lane->ledger, slots[i]);
         lp_lane_forget_recalls(lane, slots[i]);
+        lp_lane_txn_forget_refusals(lane, slots[i]);
         if (lane->partitions[slots[i]].held) lane->held_count--;
         lane->partitions[slots[i]] = (struct lp_lane_partition){0};
     }

@@ -40,7 +40,7 @@ static void log_record(const struct lp_lane *lane, const char *topic, const stru
            lp_kv("reason", error->text), lp_kv("value", quoted));
 }
 
-void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
+bool lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
                     lp_ledger_ticket entry, enum lp_stage stage, const struct lp_error *error)
 {
     const struct lp_config *config = lane->shared->config;
@@ -52,7 +52,7 @@ void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record,
                             lp_stage_name(stage));
         lp_lane_fail(lane, &failure);
         lp_headers_free(headers);
-        return;
+        return false;
     }
     if (lane->shared->config->log_records && record->value.data != NULL) log_record(lane, topic, record, stage, error);
     if (lane->dead_letter == NULL) {
@@ -61,7 +61,7 @@ void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record,
                             (long long)record->offset);
         lp_lane_fail(lane, &failure);
         lp_headers_free(headers);
-        return;
+        return false;
     }
     if (headers == NULL) headers = lp_headers_new(16);
     struct lp_dead_letter letter = {.topic = topic,
@@ -90,9 +90,10 @@ void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record,
                             (long long)record->offset);
         lp_lane_fail(lane, &err);
         lp_headers_free(message.headers);
-        return;
+        return false;
     }
     lane->stats.dead_letters++;
+    return true;
 }
 
 /* A null value: a tombstone of a compacted topic. */
@@ -159,9 +160,10 @@ static int64_t event_time(const struct lp_kit *kit, const struct lp_source_recor
     return record->timestamp_ms;
 }
 
-/* The row is in place: keep what publishing needs. Fails only for a record that no empty batch could hold. */
+/* The row is in place: keep what publishing needs, `output_ms` as the output's time. Fails only for a record that no
+ * empty batch could hold. */
 static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
-                         lp_ledger_ticket entry, uint32_t missing_count, struct lp_error *err)
+                         lp_ledger_ticket entry, uint32_t missing_count, int64_t output_ms, struct lp_error *err)
 {
     struct lp_kit *kit = lane->kit;
     struct lp_batch_record kept = {
@@ -170,7 +172,7 @@ static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *re
         .topic_index = (int32_t)record->topic_index,
         .partition = record->partition,
         .offset = record->offset,
-        .timestamp_ms = record->timestamp_ms,
+        .timestamp_ms = output_ms,
         .event_time_ms = event_time(kit, record),
         .key = record->key,
         .value = record->value,
@@ -192,14 +194,9 @@ static struct lp_span schema_header(const struct lp_lane *lane, const struct lp_
     return headers == NULL || framed ? (struct lp_span){0} : lp_headers_last(headers, "__value_schema_id");
 }
 
-static bool takes_time_of_now(const struct lp_lane_refusal *refusal)
-{
-    return refusal->times == 1 && strcmp(refusal->error.field, "timestamp") == 0;
-}
-
 /* exactly_once: the record again, to become something else than what was refused: an output with the time of now and
  * the old one in a header (which the sink does otherwise; within a transaction it must be known before), or a dead
- * letter, at the second time without its value. */
+ * letter, the second one without its value. */
 static const struct lp_source_record *other_output(const struct lp_source_record *record, struct lp_headers **headers,
                                                    const struct lp_lane_refusal *refusal,
                                                    struct lp_source_record *other)
@@ -207,7 +204,7 @@ static const struct lp_source_record *other_output(const struct lp_source_record
     char text[24];
     *other = *record;
     if (refusal->times > 1) other->value = (struct lp_span){0};
-    if (!takes_time_of_now(refusal)) return other;
+    if (!refusal->retimed) return other;
     if (*headers == NULL) *headers = lp_headers_new(1);
     snprintf(text, sizeof text, "%lld", (long long)record->timestamp_ms);
     if (*headers != NULL) (void)lp_headers_add(*headers, "lepton.timestamp", lp_span_text(text));
@@ -223,7 +220,7 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     enum lp_stage stage = LP_STAGE_DECODE;
     uint32_t missing_count = 0;
     enum lp_code rc = LP_OK;
-    if (__builtin_expect(lane->txn.reset, 0)) return LP_SOURCE_STOP; /* comes again: all partitions are rewound */
+    if (__builtin_expect(lane->txn.reset, 0)) return hold(lane, record, 0); /* all partitions go back */
     if (__builtin_expect(lane->replay_count > 0, 0) && lp_lane_replayed(lane, record)) return LP_SOURCE_NEXT;
     if (__builtin_expect(lane->stalled_count > 0, 0) && lane->partitions[record->slot].stalled)
         return hold(lane, record, 0);
@@ -249,18 +246,20 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     lp_ledger_ticket entry = lane->txn.on ? lp_lane_txn_ticket(record->slot, record->offset)
                                           : lp_ledger_add(lane->ledger, record->slot, record->offset, 1);
     const struct lp_lane_refusal *refusal = lane->txn.refusal_count > 0 ? lp_lane_txn_refusal(lane, entry) : NULL;
+    const struct lp_source_record *given = record;
     struct lp_source_record other;
     if (__builtin_expect(refusal != NULL, 0)) record = other_output(record, &headers, refusal, &other);
-    if (__builtin_expect(refusal != NULL && !takes_time_of_now(refusal), 0)) {
+    if (__builtin_expect(refusal != NULL && refusal->times > 0, 0)) {
         lp_lane_reject(lane, record, headers, entry, LP_STAGE_PUBLISH, &refusal->error);
     } else if (record->value.data == NULL) {
         take_tombstone(lane, record, headers, entry);
     } else {
-        if (rc == LP_OK) rc = keep(lane, record, headers, entry, missing_count, &err);
+        if (rc == LP_OK) rc = keep(lane, given, headers, entry, missing_count, record->timestamp_ms, &err);
         if (rc != LP_OK) lp_lane_reject(lane, record, headers, entry, stage, &err);
     }
     if (lane->txn.on) lp_lane_txn_note(lane, record);
-    return lane->failed || lp_lane_full(lane) || atomic_load_explicit(&lane->stop, memory_order_relaxed)
+    return lane->failed || lp_lane_full(lane) || (lane->txn.limit > 0 && lp_lane_txn_at_limit(lane)) ||
+                   atomic_load_explicit(&lane->stop, memory_order_relaxed)
                ? LP_SOURCE_STOP
                : LP_SOURCE_NEXT;
 }

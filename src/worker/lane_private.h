@@ -33,12 +33,13 @@ struct lp_lane_partition {
     int64_t cut_event_time_ms, settled_event_time_ms; /* event_time_ms at the cut, and at the last commit */
 };
 
-enum { LP_LANE_REFUSALS_MAX = 16 };
+enum { LP_LANE_REFUSALS_MAX = 64 };
 
-/** A record whose output the brokers refused; when it comes again it is treated otherwise. */
+/** A record whose output the brokers refused, alone in its transaction; when it comes again it is treated otherwise. */
 struct lp_lane_refusal {
     uint64_t ticket;
-    uint32_t times;
+    bool retimed;   /* its output has the time of now */
+    uint32_t times; /* refused for more than its time: 1: a dead letter, 2: one without the value */
     struct lp_error error;
 };
 
@@ -58,6 +59,11 @@ struct lp_lane_txn {
     uint32_t cut_taken;     /* records of the cut at hand */
     int64_t first_open;     /* drift: as of the last commit */
     int64_t cut_first_open; /* and of the cut at hand */
+    uint64_t voids;         /* how often what was taken came to nothing */
+    uint64_t void_records;
+    uint32_t limit; /* records a transaction may have while a refused one is looked for, and none during its commit; 0:
+                       any */
+    uint32_t commits_at_limit;
     uint32_t refusal_count;
     struct lp_lane_refusal refusals[LP_LANE_REFUSALS_MAX];
 };
@@ -123,9 +129,10 @@ struct lp_lane {
 
 /* lane_intake.c */
 enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_record *record);
-/** Send one record to the dead letters (or fail the lane when there are none configured); `entry` is its ledger ticket.
+/** Send one record to the dead letters; `entry` is its ledger ticket. False: the lane failed instead (for one, since no
+ * dead letters are configured).
  */
-void lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
+bool lp_lane_reject(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
                     lp_ledger_ticket entry, enum lp_stage stage, const struct lp_error *error);
 /** Remember the first failure that the lane cannot go on after. */
 void lp_lane_fail(struct lp_lane *lane, const struct lp_error *error);
@@ -165,19 +172,27 @@ void lp_lane_on_report(void *context, uint64_t ticket, const struct lp_error *er
 /** Drop the open batch: its records come again. */
 void lp_lane_drop_batch(struct lp_lane *lane);
 
-/* lane_txn.c: nothing of it is called unless lane->txn.on */
+/* lane_refusals.c: exactly_once */
 /** The ticket of a record: names it when an output of it is refused. */
 uint64_t lp_lane_txn_ticket(uint32_t slot, int64_t offset);
+/** The refusal of an earlier output of this record, or NULL. */
+const struct lp_lane_refusal *lp_lane_txn_refusal(struct lp_lane *lane, uint64_t ticket);
+void lp_lane_txn_on_refused(struct lp_lane *lane, uint64_t ticket, const struct lp_error *error);
+/** May the transaction have no more records, since a refused one is looked for? */
+bool lp_lane_txn_at_limit(const struct lp_lane *lane);
+/** A commit: the refusals that it settled are forgotten, transactions grow again. */
+void lp_lane_txn_relax(struct lp_lane *lane);
+/** The slot goes away. */
+void lp_lane_txn_forget_refusals(struct lp_lane *lane, uint32_t slot);
+
+/* lane_txn.c: nothing of it is called unless lane->txn.on */
 /** A record was taken, with whatever outcome. */
 void lp_lane_txn_note(struct lp_lane *lane, const struct lp_source_record *record);
-/** The refusal of an earlier output of this record, or NULL. */
-const struct lp_lane_refusal *lp_lane_txn_refusal(const struct lp_lane *lane, uint64_t ticket);
-void lp_lane_txn_on_refused(struct lp_lane *lane, uint64_t ticket, const struct lp_error *error);
 /** Once a turn: what the committer has done, and the next cut when it is due. */
 void lp_lane_txn_serve(struct lp_lane *lane);
-/** Is nothing taken that is not committed? */
+/** Is nothing taken that is not committed, and no start of a partition either? */
 bool lp_lane_txn_settled(const struct lp_lane *lane);
-/** Commit all that was taken. True: nothing uncommitted is left (committed, or aborted); false: not by the deadline. */
+/** Commit all that was taken. False: not by the deadline, or some of it came to nothing and comes again. */
 bool lp_lane_txn_finish(struct lp_lane *lane, uint64_t deadline_ns);
 /** Give up what was taken since the last commit; it comes again. */
 void lp_lane_txn_drop(struct lp_lane *lane);

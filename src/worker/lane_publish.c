@@ -120,7 +120,7 @@ bool lp_lane_full(const struct lp_lane *lane)
            lp_sink_queued_bytes(lane->sink) > lane->shared->producer_queue_bytes / 2;
 }
 
-static void reject_batched(struct lp_lane *lane, struct lp_batch_record *kept, enum lp_stage stage,
+static bool reject_batched(struct lp_lane *lane, struct lp_batch_record *kept, enum lp_stage stage,
                            const struct lp_error *error)
 {
     struct lp_source_record record = {.topic_index = (uint32_t)kept->topic_index,
@@ -131,7 +131,7 @@ static void reject_batched(struct lp_lane *lane, struct lp_batch_record *kept, e
                                       .value = kept->value};
     struct lp_headers *headers = kept->headers;
     kept->headers = NULL;
-    lp_lane_reject(lane, &record, headers, kept->ticket, stage, error);
+    return lp_lane_reject(lane, &record, headers, kept->ticket, stage, error);
 }
 
 static void encode(struct lp_lane *lane, const struct lp_batch_record *record, int64_t scored_time_ms)
@@ -164,14 +164,14 @@ static void add_age(struct lp_latency *latency, int64_t age_ms)
     lp_latency_add(latency, age_ms > 0 ? (uint64_t)age_ms * 1000000 : 0, 1);
 }
 
-static void send_prediction(struct lp_lane *lane, struct lp_batch_record *record, int64_t scored_time_ms)
+/* False: the record has no output, and the lane failed. */
+static bool send_prediction(struct lp_lane *lane, struct lp_batch_record *record, int64_t scored_time_ms)
 {
     struct lp_error err;
     encode(lane, record, scored_time_ms);
     if (lp_buffer_check(&lane->out, "prediction", &err) != LP_OK) {
         err.action = lp_action_of_stage("publish", err.code);
-        reject_batched(lane, record, LP_STAGE_PUBLISH, &err);
-        return;
+        return reject_batched(lane, record, LP_STAGE_PUBLISH, &err);
     }
     struct lp_headers *headers = lp_lane_output_headers(lane, record->headers, record->partition, record->offset);
     record->headers = NULL;
@@ -186,18 +186,16 @@ static void send_prediction(struct lp_lane *lane, struct lp_batch_record *record
     };
     if (lp_lane_send(lane, &message, &err) != LP_OK) {
         record->headers = headers;
-        if (err.action == LP_SKIP_RECORD) {
-            reject_batched(lane, record, LP_STAGE_PUBLISH, &err);
-        } else {
-            lp_lane_fail(lane, &err);
-            lp_headers_free(headers);
-        }
-        return;
+        if (err.action == LP_SKIP_RECORD) return reject_batched(lane, record, LP_STAGE_PUBLISH, &err);
+        lp_lane_fail(lane, &err);
+        lp_headers_free(headers);
+        return false;
     }
     lane->stats.predictions++;
     lane->stats.prediction_bytes += lane->out.size;
     add_age(&lane->stats.event_to_prediction, scored_time_ms - record->event_time_ms);
-    add_age(&lane->stats.record_to_prediction, scored_time_ms - record->timestamp_ms);
+    if (record->timestamp_ms >= 0) add_age(&lane->stats.record_to_prediction, scored_time_ms - record->timestamp_ms);
+    return true;
 }
 
 /* What cleaning clipped or did not know in this batch. */
@@ -227,6 +225,8 @@ void lp_lane_drop_batch(struct lp_lane *lane)
     if (batch == NULL) return;
     for (uint32_t i = 0; i < batch->record_count; i++) lp_headers_free(batch->records[i].headers);
     lp_batch_clear(batch);
+    /* What cleaning counted for these is counted when they come again. */
+    memcpy(lane->kit->counted, lane->kit->counts, lane->kit->model->bundle->feature_count * sizeof *lane->kit->counted);
 }
 
 void lp_lane_flush_batch(struct lp_lane *lane)
@@ -245,6 +245,7 @@ void lp_lane_flush_batch(struct lp_lane *lane)
         struct lp_batch_record *record = &batch->records[i];
         if (lane->failed && !failed_before) { /* nothing behind the record that could not be sent */
             lp_headers_free(record->headers);
+            lane->txn.broken = true;
             continue;
         }
         const float *scores = kit->scores + (size_t)record->first_row * outputs;
@@ -252,14 +253,13 @@ void lp_lane_flush_batch(struct lp_lane *lane)
         /* The quick sum decides; the check by output only words the answer. */
         if (!scores_finite(scores, record->row_count * outputs) &&
             lp_model_check_scores(kit->model, scores, record->row_count, &err) != LP_OK) {
-            reject_batched(lane, record, LP_STAGE_INFER, &err);
+            if (!reject_batched(lane, record, LP_STAGE_INFER, &err)) lane->txn.broken = true;
             continue;
         }
         for (uint32_t row = record->first_row; row < record->first_row + record->row_count; row++)
             kit->labels[row] = lp_model_label(kit->model, kit->scores + (size_t)row * outputs);
-        send_prediction(lane, record, scored_time_ms);
+        if (!send_prediction(lane, record, scored_time_ms)) lane->txn.broken = true;
     }
-    if (lane->failed && !failed_before) lane->txn.broken = true; /* records of it were taken and have no output */
     lane->now_ns = lp_clock_ns();
     uint64_t first_ns = batch->deadline_ns - lane->wait_ns;
     lp_latency_add(&lane->stats.fill, begin_ns > first_ns ? begin_ns - first_ns : 0, 1);

@@ -12,14 +12,9 @@
 #include "core/clock.h"
 #include "core/log.h"
 
-enum { WAIT_MS = 20, OFFSET_BITS = 52, AWAITED_LOG_NS = 2000 * 1000 * 1000 };
+enum { WAIT_MS = 20, AWAITED_LOG_NS = 2000 * 1000 * 1000 };
 
 /* --- records --- */
-
-uint64_t lp_lane_txn_ticket(uint32_t slot, int64_t offset)
-{
-    return (uint64_t)slot << OFFSET_BITS | (((uint64_t)offset + 1) & ((UINT64_C(1) << OFFSET_BITS) - 1));
-}
 
 void lp_lane_txn_note(struct lp_lane *lane, const struct lp_source_record *record)
 {
@@ -28,33 +23,6 @@ void lp_lane_txn_note(struct lp_lane *lane, const struct lp_source_record *recor
     lane->partitions[record->slot].taken_offset = record->offset + 1;
     txn->taken++;
     if (txn->due_ns == 0) txn->due_ns = lane->now_ns + txn->period_ns;
-}
-
-const struct lp_lane_refusal *lp_lane_txn_refusal(const struct lp_lane *lane, uint64_t ticket)
-{
-    for (uint32_t i = 0; i < lane->txn.refusal_count; i++)
-        if (lane->txn.refusals[i].ticket == ticket) return &lane->txn.refusals[i];
-    return NULL;
-}
-
-/* The transaction is aborted for it; what the brokers do not take at the third try never will be. */
-void lp_lane_txn_on_refused(struct lp_lane *lane, uint64_t ticket, const struct lp_error *error)
-{
-    struct lp_lane_txn *txn = &lane->txn;
-    struct lp_lane_refusal *refusal = NULL;
-    for (uint32_t i = 0; i < txn->refusal_count; i++)
-        if (txn->refusals[i].ticket == ticket) refusal = &txn->refusals[i];
-    if (error->action != LP_SKIP_RECORD || (refusal != NULL && refusal->times >= 2)) {
-        lp_lane_fail(lane, error);
-        return;
-    }
-    if (refusal == NULL && txn->refusal_count == LP_LANE_REFUSALS_MAX) return; /* refused again, then */
-    if (refusal == NULL) {
-        refusal = &txn->refusals[txn->refusal_count++];
-        *refusal = (struct lp_lane_refusal){.ticket = ticket};
-    }
-    refusal->times++;
-    refusal->error = *error;
 }
 
 /* --- drift: counts only what was committed --- */
@@ -101,7 +69,9 @@ void lp_lane_txn_merge_drift(struct lp_lane *lane, int64_t watermark_ms, bool fl
 bool lp_lane_txn_settled(const struct lp_lane *lane)
 {
     const struct lp_lane_txn *txn = &lane->txn;
-    return txn->taken == 0 && !txn->committing && !txn->reset && (lane->kit == NULL || lane->kit->batch.row_count == 0);
+    return txn->taken == 0 && !txn->committing && !txn->reset &&
+           (lane->kit == NULL || lane->kit->batch.row_count == 0) &&
+           (lane->source == NULL || !lp_source_has_offsets(lane->source));
 }
 
 static void cut(struct lp_lane *lane)
@@ -124,7 +94,8 @@ static void cut(struct lp_lane *lane)
         return;
     }
     txn->due_ns = 0;
-    if (offsets == NULL) return;
+    /* Records of a topic that was made anew have no offset to commit; their outputs count. */
+    if (offsets == NULL && txn->taken == 0) return;
     cut_drift(lane);
     txn->cut_taken = txn->taken;
     txn->taken = 0;
@@ -146,7 +117,7 @@ static void on_committed(struct lp_lane *lane)
         partition->settled_event_time_ms = partition->cut_event_time_ms;
     }
     settle_drift(lane);
-    if (!txn->reset) txn->refusal_count = 0;
+    lp_lane_txn_relax(lane);
     lane->stats.transactions_committed++;
     lane->stats.committed_records += txn->cut_taken;
     lane->stats.acknowledged += txn->cut_taken;
@@ -177,10 +148,13 @@ static void go_back(struct lp_lane *lane)
     struct lp_lane_txn *txn = &lane->txn;
     lp_lane_drop_batch(lane);
     lp_lane_txn_forget_drift(lane);
+    txn->voids++;
+    txn->void_records += txn->taken + txn->cut_taken;
     for (uint32_t slot = 0; slot < lane->partition_limit; slot++) {
         struct lp_lane_partition *partition = &lane->partitions[slot];
         partition->taken_offset = partition->cut_offset = -1;
         partition->event_time_ms = partition->settled_event_time_ms;
+        if (partition->held) lp_source_resume(lane->source, slot);
         partition->held = false;
     }
     lane->held_count = 0;
@@ -247,7 +221,7 @@ void lp_lane_txn_serve(struct lp_lane *lane)
     if (txn->reset && lp_sink_txn_open(lane->sink)) go_back(lane);
     if (lane->source == NULL || txn->reset || txn->committing || !lp_sink_txn_open(lane->sink)) return;
     if (txn->due_ns == 0 && lp_source_has_offsets(lane->source)) txn->due_ns = lane->now_ns + txn->period_ns;
-    bool hurry = lp_slot_changed(lane->slot, lane->slot_version);
+    bool hurry = lp_slot_changed(lane->slot, lane->slot_version) || lp_lane_txn_at_limit(lane);
     if (txn->due_ns != 0 && (hurry || lane->now_ns >= txn->due_ns)) cut(lane);
 }
 
@@ -256,6 +230,8 @@ int lp_lane_txn_sleep_ms(const struct lp_lane *lane, int timeout_ms)
     const struct lp_lane_txn *txn = &lane->txn;
     if (txn->committing || txn->reset || txn->due_ns == 0) return timeout_ms; /* the committer wakes us */
     int64_t left_ms = ((int64_t)txn->due_ns - (int64_t)lp_clock_ns() + 999999) / 1000000;
+    /* What is sent waits for room in the client, or for its topic. */
+    if (left_ms < WAIT_MS && !lp_sink_txn_open(lane->sink)) left_ms = WAIT_MS;
     return left_ms < 0 ? 0 : left_ms < timeout_ms ? (int)left_ms : timeout_ms;
 }
 
@@ -263,13 +239,14 @@ bool lp_lane_txn_finish(struct lp_lane *lane, uint64_t deadline_ns)
 {
     struct lp_lane_txn *txn = &lane->txn;
     struct lp_error err;
+    uint64_t voids = txn->voids;
     if (!txn->ready || lane->source == NULL) return lp_lane_txn_settled(lane);
     for (;;) {
         lane->now_ns = lp_clock_ns();
-        if (txn->taken > 0) txn->due_ns = lane->now_ns;
+        if (txn->taken > 0 || lp_source_has_offsets(lane->source)) txn->due_ns = lane->now_ns;
         lp_lane_txn_serve(lane);
         if (txn->reset || txn->broken || lp_sink_fatal(lane->sink, &err)) return false;
-        if (lp_lane_txn_settled(lane)) return true;
+        if (lp_lane_txn_settled(lane)) return txn->voids == voids;
         if (lp_clock_ns() >= deadline_ns || lp_lane_drain_is_over(lane)) return false;
         lp_sink_txn_wait(lane->sink, WAIT_MS);
         lp_sink_poll(lane->sink, 0);

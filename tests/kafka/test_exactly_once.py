@@ -189,6 +189,53 @@ class ExactlyOnce(KafkaCase):
         note("%d outputs refused: %d transactions aborted, drift counts %d rows of %d", len(refused), aborted, drift,
              self.records.count)
 
+    def test_times_that_the_broker_refuses_become_now_and_their_batches_neighbours_keep_theirs(self):
+        # A refused time fails its whole produce batch.
+        self.prepare(2, **{"kafka.producer.batch.size": 1000000})
+        self.broker.alter_topic(self.names["predictions"], message_timestamp_before_max_ms=86400000)
+        now = int(time.time() * 1000)
+        times = now + np.arange(self.records.count) - self.records.count
+        refused = {100, 104, self.records.count // 2}
+        times[sorted(refused)] -= 2 * 86400000
+        worker = self.replica(0)
+        self.broker.send(self.names["input"], self.records.encode(self.input_framing()), keys=list(self.records.ids),
+                         timestamps=times.tolist(), partitions=np.arange(self.records.count) % PARTITIONS)
+        self.wait_committed(90)
+        worker.stop()
+        messages, columns = self.committed_predictions(self.records.count)
+        self.check_order(messages, columns)
+        index = (columns["offset"] * PARTITIONS + columns["partition"]).tolist()
+        self.assertEqual(sorted(index), list(range(self.records.count)))
+        for i, message in zip(index, messages):
+            headers = dict(message.headers() or [])
+            if i in refused:
+                self.assertEqual(headers["lepton.timestamp"], b"%d" % times[i])
+                self.assertGreaterEqual(message.timestamp()[1], now)
+            else:
+                self.assertEqual((headers.get("lepton.timestamp"), message.timestamp()[1]), (None, times[i]))
+        self.assertEqual(self.broker.read(self.names["dead"]), [])
+
+    def test_without_dead_letters_a_prediction_that_cannot_be_sent_stops_the_worker_before_it(self):
+        # What follows it fails first, since it is decoded before the batch goes out.
+        self.prepare(1, **{"kafka.producer.message.max.bytes": LONG_KEY_BYTES, "dead_letter.topic": None})
+        encoded, keys = self.records.encode(self.input_framing())[:30], list(self.records.ids[:30])
+        keys[20], encoded[25] = "k" * LONG_KEY_BYTES * 2, b"\x07broken"
+        worker = self.replica(0)
+        self.broker.send(self.names["input"], encoded, keys=keys, timestamps=self.records.times[:30],
+                         partitions=np.zeros(30, int))
+        self.assertEqual(worker.child.wait(60), 1)
+        self.assertLessEqual(self.broker.committed(self.prefix + "group", self.names["input"])[0], 20)
+
+    def test_a_group_that_starts_at_the_end_has_its_start_committed_by_a_stop_before_the_first_commit(self):
+        self.prepare(1, **{"input.start": "latest", "transaction.commit_ms": 10000})
+        encoded = self.records.encode(self.input_framing())
+        self.broker.send(self.names["input"], encoded[:40], keys=list(self.records.ids[:40]),
+                         timestamps=self.records.times[:40], partitions=np.arange(40) % PARTITIONS)
+        worker = self.replica(0)
+        wait_for(lambda: self.assigned(worker) == PARTITIONS, 40, "the worker to own partitions", 0.05)
+        worker.stop()
+        self.wait_committed(5)
+
     def drift_rows(self):
         """How many rows drift counts: each committed one once, however often its transaction was aborted."""
         rows = 0

@@ -28,7 +28,7 @@ struct member {
     uint32_t stop_every, hold_every; /* 0: never */
     uint32_t records, holds;
     int64_t held_offset[MEMBER_SLOTS]; /* -1: none */
-    bool store_nothing;
+    bool store_nothing, transactional;
     uint32_t events[8];
     char event_text[512];
     /* thread */
@@ -148,7 +148,8 @@ static BED_UNUSED void member_join(struct member *member, struct bed *bed, const
                                         .group_id = group,
                                         .client_id = member->name,
                                         .start = start,
-                                        .partitions_max = MEMBER_SLOTS};
+                                        .partitions_max = MEMBER_SLOTS,
+                                        .transactional = member->transactional};
     struct lp_source_callbacks callbacks = {.context = member,
                                             .record = member_record,
                                             .assigned = member_assigned,

@@ -63,6 +63,29 @@ static void what_a_seek_left_over_is_still_dropped(void **state)
     tally_done(&tally);
 }
 
+static void nothing_is_read_while_a_transaction_is_ended_although_its_log_begins_anew(void **state)
+{
+    struct tally tally;
+    struct member member = {.name = "ended"};
+    (void)state;
+    tally_init(&tally);
+    bed_topic(&bed, "ended", 1);
+    bed_produce(&bed, "ended", 1, 0, COUNT);
+    member_join(&member, &bed, "ended", "g-ended", LP_START_EARLIEST, &tally);
+    assert_true(member_poll_until(&member, COUNT));
+    plant(&member, 0);
+    assert_int_equal(member.events[LP_SOURCE_REWOUND], 1);
+    lp_source_suspend(member.source);
+    for (int i = 0; i < 10; i++) member_poll(&member, 50);
+    assert_int_equal(member.records, COUNT);
+    assert_int_equal(member.revoked_calls, 1); /* begun anew all the same */
+    lp_source_rewind(member.source);
+    assert_true(member_poll_until(&member, 2 * COUNT));
+    assert_int_equal(tally_count(&tally, 1, COUNT, 2), COUNT);
+    member_leave(&member);
+    tally_done(&tally);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -81,6 +104,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_log_that_begins_anew_is_read_from_there_although_it_is_longer_than_the_offset),
+        cmocka_unit_test(nothing_is_read_while_a_transaction_is_ended_although_its_log_begins_anew),
         cmocka_unit_test(what_a_seek_left_over_is_still_dropped),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

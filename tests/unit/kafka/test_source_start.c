@@ -65,6 +65,33 @@ static void latest_starts_at_the_end_and_the_next_owner_there_too(void **state)
     tally_done(&tally);
 }
 
+static void a_start_at_the_end_is_to_be_committed_again_after_an_aborted_transaction(void **state)
+{
+    struct tally tally;
+    struct member member = {.name = "aborted", .store_nothing = true, .transactional = true};
+    struct lp_source_offsets *offsets = NULL;
+    (void)state;
+    tally_init(&tally);
+    bed_topic(&bed, "aborted", PARTITIONS);
+    bed_produce(&bed, "aborted", PARTITIONS, 0, COUNT);
+    member_join(&member, &bed, "aborted", "g-aborted", LP_START_LATEST, &tally);
+    assert_true(poll_until_open(&member));
+    assert_true(lp_source_has_offsets(member.source));
+    BED_OK(lp_source_take_offsets(member.source, &offsets, &bed_err));
+    assert_non_null(offsets);
+    lp_source_offsets_free(offsets);
+    assert_false(lp_source_has_offsets(member.source));
+
+    lp_source_suspend(member.source);
+    bed_produce(&bed, "aborted", PARTITIONS, COUNT, 10);
+    lp_source_rewind(member.source);
+    assert_true(member_poll_until(&member, PARTITIONS * 10));
+    for (uint32_t slot = 0; slot < PARTITIONS; slot++) assert_int_equal(member.first_offset[slot], COUNT);
+    assert_true(lp_source_has_offsets(member.source));
+    member_leave(&member);
+    tally_done(&tally);
+}
+
 static void fail_refuses_a_group_without_offsets_and_takes_one_with_them(void **state)
 {
     struct tally tally;
@@ -121,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(latest_starts_at_the_end_and_the_next_owner_there_too),
+        cmocka_unit_test(a_start_at_the_end_is_to_be_committed_again_after_an_aborted_transaction),
         cmocka_unit_test(fail_refuses_a_group_without_offsets_and_takes_one_with_them),
         cmocka_unit_test(offsets_that_cannot_be_asked_for_hold_the_partition_until_they_can),
     };

@@ -62,6 +62,7 @@ static void null_and_empty_stay_apart_and_headers_go_with_their_message(void **s
     message.headers = lp_headers_new(1);
     assert_true(lp_headers_add(message.headers, "name", lp_span_text("value")));
     assert_true(stage_push(&stage, &message));
+    assert_true(stage.bytes >= strlen("name") + strlen("value"));
     memset(&message, 0, sizeof message);
     assert_true(stage_peek(&stage, &message));
     assert_null(message.value.data);
@@ -69,6 +70,7 @@ static void null_and_empty_stay_apart_and_headers_go_with_their_message(void **s
     assert_int_equal(lp_headers_count(message.headers), 1);
     stage_clear(&stage); /* frees the headers: LeakSanitizer looks */
     assert_int_equal(stage.count, 0);
+    assert_int_equal(stage.bytes, 0);
     stage_done(&stage);
 }
 
