@@ -53,6 +53,7 @@ struct sink_txn {
     bool started, away; /* away: a job was given and its event not taken yet */
     bool open;          /* a transaction is open and ours */
     bool failed;        /* for good: reason */
+    bool stalled;       /* `trouble` is about what waits in the stage */
     atomic_bool stop;   /* the committer gives up trying */
 
     /* of the client's owner */
@@ -439,13 +440,17 @@ static void drain_stage(struct lp_sink *sink)
     struct lp_error err;
     while (!txn->broken && stage_peek(&txn->stage, &message)) {
         if (send_now(sink, &message, &err) != LP_OK) {
-            if (err.action == LP_RETRY || err.action == LP_PAUSE) return; /* the queue is full, the topic not there */
+            if (err.action == LP_PAUSE) set_trouble(txn, &err); /* the topic is not there */
+            txn->stalled = err.action == LP_PAUSE;
+            if (err.action == LP_RETRY || err.action == LP_PAUSE) return; /* or the queue is full */
             txn->broken = true;
             if (txn->refused_count < REFUSED_MAX)
                 txn->refused[txn->refused_count++] = (struct refusal){.ticket = message.ticket, .error = err};
             return;
         }
         stage_pop(&txn->stage);
+        if (txn->stalled) set_trouble(txn, NULL);
+        txn->stalled = false;
     }
 }
 

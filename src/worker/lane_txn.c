@@ -14,6 +14,8 @@
 
 enum { WAIT_MS = 20, AWAITED_LOG_NS = 2000 * 1000 * 1000 };
 
+static const uint64_t ALARM_NS = 60 * UINT64_C(1000000000);
+
 /* --- records --- */
 
 void lp_lane_txn_note(struct lp_lane *lane, const struct lp_source_record *record)
@@ -208,6 +210,23 @@ static void say_what_is_awaited(struct lp_lane *lane)
     lp_lane_fail(lane, &err);
 }
 
+/* What keeps the transactions back for seconds: after these, once a minute, and when it is over. */
+static void report_trouble(struct lp_lane *lane)
+{
+    struct lp_lane_alarm *alarm = &lane->alarms[0];
+    struct lp_error why;
+    if (!lp_sink_txn_trouble(lane->sink, &why)) {
+        if (alarm->on) LP_LOG(LP_LOG_INFO, "output_resumed", lp_kv_int("lane", lane->index));
+        *alarm = (struct lp_lane_alarm){0};
+        return;
+    }
+    if (alarm->due_ns == 0) alarm->due_ns = lane->now_ns + AWAITED_LOG_NS;
+    if (lane->now_ns < alarm->due_ns) return;
+    LP_LOG(LP_LOG_ERROR, "output_stalled", lp_kv_int("lane", lane->index), lp_kv("reason", why.text));
+    alarm->on = true;
+    alarm->due_ns = lane->now_ns + ALARM_NS;
+}
+
 void lp_lane_txn_serve(struct lp_lane *lane)
 {
     struct lp_lane_txn *txn = &lane->txn;
@@ -217,6 +236,7 @@ void lp_lane_txn_serve(struct lp_lane *lane)
         if (!lane->failed) say_what_is_awaited(lane);
         return;
     }
+    report_trouble(lane);
     if (txn->broken || lp_sink_txn_broken(lane->sink)) lp_lane_txn_drop(lane);
     if (txn->reset && lp_sink_txn_open(lane->sink)) go_back(lane);
     if (lane->source == NULL || txn->reset || txn->committing || !lp_sink_txn_open(lane->sink)) return;

@@ -10,6 +10,7 @@ import numpy as np
 
 from bundle import number_baseline
 from case import LONG, SANITIZED, KafkaCase, main, note
+from control import Control
 from process import wait_for
 from records import Records, decode_predictions
 from stream import Stream
@@ -126,6 +127,37 @@ class ExactlyOnce(KafkaCase):
         count, void = self.finish([sleeper, other])
         note("SIGSTOP past session and transaction time-out: %d records once, %d aborted, %d transactions ended",
              count, void, ended)
+
+    def test_swaps_pauses_and_tombstones_between_kills_repeat_nothing(self):
+        self.prepare(60, **{"transaction.commit_ms": 300, "input.tombstone": "forward"})
+        encoded = self.records.encode(self.input_framing())
+        nulls = np.arange(500, self.records.count, 1000)
+        for index in nulls:
+            encoded[index] = None
+        self.stream = Stream(self, self.records, encoded, RATE, PARTITIONS)
+        control, second = Control(self.broker, self.names), self.model("2", edit=watched)
+        worker = self.static(0)
+        self.wait_progress(worker)
+        for generation, (model, paused) in enumerate([(second, False), (second, True), (self.first, False)], 1):
+            control.deploy(generation, model.path, paused=paused)
+            if generation == 1:  # the swap falls to a worker that ends what another left open
+                worker.kill()
+                worker.start()
+            control.wait(generation, "live", check=worker.check_alive)
+            if not paused:
+                self.wait_progress(worker)
+        count = self.stream.stop()
+        self.wait_committed(60)
+        messages = self.read_committed(self.names["predictions"], count)
+        worker.stop()
+        self.assertEqual(sorted(m.key().decode() for m in messages), sorted(self.records.ids[:count]))
+        self.assertEqual(sum(m.value() is None for m in messages), (nulls < count).sum())
+        for partition in range(PARTITIONS):  # ids rise with the offsets
+            keys = [m.key() for m in messages if m.partition() == partition]
+            self.assertEqual(keys, sorted(keys))
+        scored = [m for m in messages if m.value() is not None]
+        writer = self.registry.schema(int.from_bytes(scored[0].value()[1:5], "big"))
+        self.assertEqual(set(decode_predictions([m.value() for m in scored], writer)["version"]), {"1", "2"})
 
     def scale(self, assignor):
         self.start_stream(120, **{"kafka.consumer.partition.assignment.strategy": assignor})
