@@ -36,10 +36,8 @@ enum lp_code lp_source_take_offsets(struct lp_source *source, struct lp_source_o
         goto out;
     }
     offsets->list = source_list_new_stores(source);
-    if (offsets->list == NULL) {
-        if (source->dirty) rc = lp_fail_memory(err, sizeof *offsets->list);
-        goto out;
-    }
+    if (offsets->list == NULL && source->dirty) rc = lp_fail_memory(err, sizeof *offsets->list);
+    if (offsets->list == NULL) goto out;
     *ret_offsets = offsets;
     return LP_OK;
 out:
