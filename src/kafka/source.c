@@ -46,11 +46,14 @@ rd_kafka_topic_partition_list_t *source_list_one(const struct lp_source *source,
 void source_failed(struct lp_source *source, rd_kafka_resp_err_t error, const char *what, const char *reason)
 {
     struct lp_error err;
+    char text[LP_SOURCE_EVENT_TEXT_BYTES];
+    bool ended = error == RD_KAFKA_RESP_ERR__FATAL; /* the client, for a reason that it keeps apart */
+    if (ended) error = rd_kafka_fatal_error(source->client, text, sizeof text);
     lp_client_fail_on(&err, error, LP_SIDE_CONSUME, what);
     source->state.errors++;
     if (err.action == LP_PAUSE) source->state.alarms++;
     /* While it leaves, nothing is taken from it any more. */
-    if (err.action == LP_FATAL && !source->closing) source_set_fatal(source, &err);
+    if ((ended || err.action == LP_FATAL) && !source->closing) source_set_fatal(source, &err);
     source_event(source, err.action == LP_PAUSE ? LP_SOURCE_ALARM : LP_SOURCE_ERROR, "%s (%s)", err.text, reason);
 }
 
@@ -64,16 +67,8 @@ static void on_event(rd_kafka_t *client, void *opaque)
 
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
 {
-    struct lp_source *source = opaque;
-    if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        char text[LP_SOURCE_EVENT_TEXT_BYTES];
-        struct lp_error err;
-        rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(client, text, sizeof text);
-        lp_fail(&err, LP_E_IO, LP_FATAL, "consumer: %s: %s", rd_kafka_err2name(fatal), text);
-        source_set_fatal(source, &err);
-        return;
-    }
-    source_failed(source, (rd_kafka_resp_err_t)code, "consumer", reason);
+    (void)client;
+    source_failed(opaque, (rd_kafka_resp_err_t)code, "consumer", reason);
 }
 
 static enum lp_code check_options(const struct lp_source_options *options, struct lp_error *err)

@@ -18,7 +18,7 @@ struct tally {
 struct member {
     struct lp_source *source;
     struct tally *tally;
-    const char *name;
+    const char *name, *instance_id; /* NULL: no static member */
     /* by slot */
     int64_t next_offset[MEMBER_SLOTS], last_offset[MEMBER_SLOTS], first_offset[MEMBER_SLOTS];
     int32_t partition[MEMBER_SLOTS];
@@ -146,6 +146,7 @@ static BED_UNUSED void member_join(struct member *member, struct bed *bed, const
                                         .topics = topics,
                                         .topic_count = 1,
                                         .group_id = group,
+                                        .group_instance_id = member->instance_id,
                                         .client_id = member->name,
                                         .start = start,
                                         .partitions_max = MEMBER_SLOTS,

@@ -5,7 +5,14 @@
 
 #include <librdkafka/rdkafka.h>
 
-enum { PARTITIONS = 4, COUNT = 25000, LEFT_MAX = 20000 };
+enum {
+    PARTITIONS = 4,
+    COUNT = 25000,
+    LEFT_MAX = 20000,
+    API_OFFSET_COMMIT = 8,
+    API_JOIN_GROUP = 11,
+    FENCED_INSTANCE_ID = 82
+};
 
 /* What the group has committed of all partitions, asked for by a client outside the group. */
 static int64_t committed_sum(rd_kafka_t *client, const char *topic)
@@ -75,11 +82,50 @@ static void a_trickle_is_committed_by_the_clock(void **state)
     tally_done(&tally);
 }
 
+/*
+ * A static member that is met under its former id, by a commit that was under way while it joined again or by a join
+ * whose answer was lost, looks to the group like a twin. librdkafka ends the client for both, so that no later commit
+ * can mend it: the reason must name both, not only that the client has ended.
+ */
+static void check_fenced(const char *topic, int16_t api_key)
+{
+    struct tally tally;
+    struct member member = {.name = "static", .instance_id = "static-0"};
+    struct lp_error err = {.code = LP_OK};
+    bed.conf.commit_interval_ms = 200;
+    tally_init(&tally);
+    bed_topic(&bed, topic, 1);
+    bed_produce(&bed, topic, 1, 0, 10);
+    lp_embedded_push_errors(bed.cluster, api_key, 1, FENCED_INSTANCE_ID);
+    member_join(&member, &bed, topic, topic, LP_START_EARLIEST, &tally);
+    uint64_t deadline_ms = bed_ms() + 30000;
+    while (lp_source_poll(member.source, 50, true, &err) == LP_OK && bed_ms() < deadline_ms) member_store(&member);
+    assert_int_equal(err.action, LP_FATAL);
+    assert_non_null(strstr(err.text, "Static consumer fenced"));
+    assert_non_null(strstr(err.text, "under its former id: restart"));
+    member_leave(&member);
+    tally_done(&tally);
+}
+
+static void a_fenced_commit_ends_a_static_member_with_the_reason(void **state)
+{
+    (void)state;
+    check_fenced("fenced-commit", API_OFFSET_COMMIT);
+}
+
+static void a_fenced_join_ends_a_static_member_with_the_reason(void **state)
+{
+    (void)state;
+    check_fenced("fenced-join", API_JOIN_GROUP);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_backlog_is_committed_before_the_interval_is_over),
         cmocka_unit_test(a_trickle_is_committed_by_the_clock),
+        cmocka_unit_test(a_fenced_commit_ends_a_static_member_with_the_reason),
+        cmocka_unit_test(a_fenced_join_ends_a_static_member_with_the_reason),
     };
     return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
 }
