@@ -117,6 +117,8 @@ static int within_hurry(int timeout_ms)
     return left_ms < timeout_ms ? left_ms : timeout_ms;
 }
 
+void lp_client_leave_behind(void) { atomic_fetch_add(&left_behind, 1); }
+
 bool lp_client_destroy(rd_kafka_t *client, int flags, int timeout_ms)
 {
     struct reaper *reaper = reaper_new(client, flags);
@@ -128,7 +130,7 @@ bool lp_client_destroy(rd_kafka_t *client, int flags, int timeout_ms)
         return true;
     }
     if (!reaper_wait(reaper, within_hurry(timeout_ms < 0 ? 0 : timeout_ms))) {
-        atomic_fetch_add(&left_behind, 1);
+        lp_client_leave_behind();
         pthread_detach(thread);
         return false;
     }

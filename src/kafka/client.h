@@ -43,6 +43,8 @@ LP_MUST_USE enum lp_code lp_client_new(rd_kafka_type_t type, rd_kafka_conf_t *co
  * good.
  */
 bool lp_client_destroy(rd_kafka_t *client, int flags, int timeout_ms);
+/** Counts a client that is not destroyed at all, because that would end the process. */
+void lp_client_leave_behind(void);
 
 /** Fill `err` from a librdkafka error by the table of core/actions.inc: "what: text of the error[: what to do]". */
 enum lp_code lp_client_fail_on(struct lp_error *err, rd_kafka_resp_err_t error, enum lp_side side, const char *what)

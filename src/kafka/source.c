@@ -274,13 +274,32 @@ enum lp_code lp_source_close(struct lp_source *source, int timeout_ms, struct lp
                    timeout_ms);
 }
 
+/*
+ * Before 2.3.0 librdkafka asserts when a cooperative-sticky member ends before its first assignment (its issue 4312): a
+ * SIGTERM in the first seconds would be an abort.
+ */
+static bool must_stay(const struct lp_source *source)
+{
+    enum { FIXED_VERSION = 0x02030000 };
+    char assignors[256] = "";
+    size_t bytes = sizeof assignors;
+    if (rd_kafka_version() >= FIXED_VERSION || source->state.joined) return false;
+    if (rd_kafka_conf_get(rd_kafka_conf(source->client), "partition.assignment.strategy", assignors, &bytes) !=
+        RD_KAFKA_CONF_OK)
+        return false;
+    return strstr(assignors, "cooperative-sticky") != NULL;
+}
+
 void lp_source_free(struct lp_source *source)
 {
     if (source == NULL) return;
     bool gone = true;
     /* A client that hangs keeps its opaque pointers, and what still uses it the client: all stays allocated for good.
      */
-    if (!source_refill_stop(source->refill, DESTROY_TIMEOUT_MS)) return;
+    if (!source_refill_stop(source->refill, DESTROY_TIMEOUT_MS) || (source->client != NULL && must_stay(source))) {
+        lp_client_leave_behind();
+        return;
+    }
     if (source->events != NULL) {
         rd_kafka_queue_cb_event_enable(source->events, NULL, NULL);
         rd_kafka_queue_destroy(source->events);
