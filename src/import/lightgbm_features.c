@@ -139,6 +139,48 @@ static enum lp_code take_pandas(struct lp_lightgbm *file, const uint32_t *catego
     return LP_OK;
 }
 
+static bool is_categorical(struct lp_span info) { return info.data[0] != '[' && !lp_span_is(info, "none"); }
+
+/* Of `a:b:c`, all are below `count`; -1 stands for missing. */
+static bool are_below(struct lp_span info, int64_t count)
+{
+    while (info.size > 0) {
+        const unsigned char *colon = memchr(info.data, ':', info.size);
+        size_t size = colon != NULL ? (size_t)(colon - info.data) : info.size, used = size + (colon != NULL);
+        int64_t whole;
+        struct lp_error none;
+        if (lp_word_whole(lp_span_of(info.data, size), "", -1, count - 1, &whole, &none) != LP_OK) return false;
+        info = lp_span_of(info.data + used, info.size - used);
+    }
+    return true;
+}
+
+/* `[low:high]` of a column that holds codes below `count`, or `none`, which says nothing. */
+static bool may_be_codes(struct lp_span info, int64_t count)
+{
+    return info.data[0] != '[' || (info.size > 2 && info.data[info.size - 1] == ']' &&
+                                   are_below(lp_span_of(info.data + 1, info.size - 2), count));
+}
+
+/*
+ * The lists are of pandas' columns of type category; what the trees use as categories may be others
+ * (categorical_feature), and the file does not say. Sure is it only where every code has a name and no other column
+ * could be the one that a list is of.
+ */
+static bool is_sure(const struct lp_lightgbm *file, const uint32_t *categorical, uint32_t count)
+{
+    struct lp_span infos = file->infos, info;
+    int64_t longest = 0;
+    const struct lp_draft_feature *features = file->draft->features;
+    for (uint32_t i = 0; i < count; i++)
+        if (features[categorical[i]].vocabulary_count > longest) longest = features[categorical[i]].vocabulary_count;
+    for (uint32_t i = 0; lp_word_next(&infos, &info); i++) {
+        if (is_categorical(info) ? !are_below(info, features[i].vocabulary_count) : may_be_codes(info, longest))
+            return false;
+    }
+    return true;
+}
+
 static enum lp_code read_pandas(struct lp_lightgbm *file, const uint32_t *categorical, uint32_t count,
                                 struct lp_error *err)
 {
@@ -151,13 +193,13 @@ static enum lp_code read_pandas(struct lp_lightgbm *file, const uint32_t *catego
     enum lp_code rc = take_pandas(file, categorical, count, &document, &texts, &lists, err);
     lp_buffer_done(&texts);
     lp_document_done(&document);
-    if (rc != LP_OK || lists == count || lists == 0) return rc;
+    if (rc != LP_OK || lists == 0 || (lists == count && is_sure(file, categorical, count))) return rc;
     /* A constant column has no info, a column of whole numbers may be categorical too: whose names these are is lost.
      */
     for (uint32_t i = 0; i < count; i++) file->draft->features[categorical[i]].vocabulary_count = 0;
     lp_buffer_format(&file->draft->notes,
-                     "the model has names of categories for %u features and uses %u as categories: records must carry "
-                     "the codes, or a spec the vocabularies (--print-spec)\n",
+                     "the model has names of categories for %u features and uses %u as categories, and which are whose "
+                     "is not sure: records must carry the codes, or a spec the vocabularies (--features)\n",
                      lists, count);
     return LP_OK;
 }
@@ -176,7 +218,7 @@ enum lp_code lp_lightgbm_features(struct lp_lightgbm *file, struct lp_error *err
         if (!lp_utf8_valid(name.data, name.size)) return BAD(err, "the name of feature %u is not UTF-8", i);
         draft->features[i].name = lp_storage_text(&draft->storage, name.data, name.size, err);
         if (draft->features[i].name == NULL) return lp_failed(err->code);
-        if (info.data[0] != '[' && !lp_span_is(info, "none")) categorical[categories++] = i;
+        if (is_categorical(info)) categorical[categories++] = i;
     }
     if (lp_word_next(&names, &name)) return BAD(err, "feature_names has more than %u entries", count);
     return read_pandas(file, categorical, categories, err);

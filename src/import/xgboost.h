@@ -33,7 +33,8 @@ struct lp_xgboost {
     struct lp_buffer vocabularies;                /* struct lp_draft_feature, one a feature, without names */
     struct lp_buffer tree_info, iteration_indptr; /* int64_t */
     struct lp_buffer weight_drop, weights;        /* float */
-    struct lp_buffer enc_offsets, enc_values;     /* of the categories that are being read: int64_t; double */
+    struct lp_buffer enc_offsets, enc_values;     /* int64_t, of the categories that are being read */
+    uint32_t set_words_read; /* words of category sets in the trees read so far, whether a node reaches them or not */
     struct lp_xgboost_tree tree;
 };
 

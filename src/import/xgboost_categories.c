@@ -4,9 +4,6 @@
  */
 #include "import/xgboost.h"
 
-#include <math.h>
-#include <string.h>
-
 #define BAD(err, ...) lp_fail((err), LP_E_INVALID, LP_FATAL, __VA_ARGS__)
 
 static enum lp_code read_offsets(struct lp_xgboost *file, struct lp_error *err)
@@ -14,41 +11,26 @@ static enum lp_code read_offsets(struct lp_xgboost *file, struct lp_error *err)
     return lp_xgboost_wholes(&file->document, "cats: offsets", &file->enc_offsets, err);
 }
 
+/* Whole numbers of 64 bits, never through a double: names of categories beyond 2^53 must stay what they are. XGBoost
+ * itself refuses categories that are not whole. */
 static enum lp_code read_values(struct lp_xgboost *file, struct lp_error *err)
 {
-    struct lp_token token;
-    LP_TRY(lp_document_expect(&file->document, LP_TOKEN_ARRAY, "cats: values", &token, err));
-    for (;;) {
-        LP_TRY(lp_document_next(&file->document, &token, err));
-        if (token.kind == LP_TOKEN_ARRAY_END) return lp_buffer_check(&file->enc_values, "cats: values", err);
-        int64_t whole;
-        float real;
-        double value;
-        struct lp_error none;
-        if (lp_token_whole(&token, "cats: values", &whole, &none) == LP_OK) {
-            value = (double)whole;
-        } else {
-            LP_TRY(lp_token_float(&token, "cats: values", &real, err));
-            value = (double)real;
-        }
-        lp_buffer_append(&file->enc_values, &value, sizeof value);
-    }
+    return lp_xgboost_wholes(&file->document, "cats: values", &file->enc_values, err);
 }
-
-static const double *values_of(const struct lp_xgboost *file) { return (const void *)file->enc_values.data; }
 
 /* Made from pandas, a name's length is counted in characters, and so names behind one that is not ASCII are cut wrong.
  */
 static bool is_plain(const struct lp_xgboost *file)
 {
-    for (size_t i = 0; i < file->enc_values.size / sizeof(double); i++)
-        if (!(values_of(file)[i] >= 0x20 && values_of(file)[i] < 0x7f)) return false;
+    const int64_t *values = lp_wholes(&file->enc_values);
+    for (size_t i = 0; i < lp_wholes_count(&file->enc_values); i++)
+        if (values[i] < 0x20 || values[i] >= 0x7f) return false;
     return true;
 }
 
 static enum lp_code take_name(struct lp_xgboost *file, size_t i, const char **ret_text, struct lp_error *err)
 {
-    int64_t count = (int64_t)(file->enc_values.size / sizeof(double));
+    int64_t count = (int64_t)lp_wholes_count(&file->enc_values);
     int64_t begin = lp_wholes(&file->enc_offsets)[i], end = lp_wholes(&file->enc_offsets)[i + 1];
     if (begin < 0 || end < begin || end > count)
         return BAD(err, "cats: name %zu is %lld to %lld of %lld bytes", i, (long long)begin, (long long)end,
@@ -56,7 +38,8 @@ static enum lp_code take_name(struct lp_xgboost *file, size_t i, const char **re
     size_t size = (size_t)(end - begin);
     unsigned char *text = lp_storage_take(&file->draft->storage, size + 1, 1, err);
     if (text == NULL) return lp_failed(err->code);
-    for (size_t k = 0; k < size; k++) text[k] = (unsigned char)values_of(file)[(size_t)begin + k]; /* ASCII */
+    for (size_t k = 0; k < size; k++)
+        text[k] = (unsigned char)lp_wholes(&file->enc_values)[(size_t)begin + k]; /* ASCII */
     *ret_text = (const char *)text;
     return LP_OK;
 }
@@ -65,7 +48,7 @@ static enum lp_code take_number(struct lp_xgboost *file, size_t i, const char **
 {
     struct lp_buffer text;
     lp_buffer_init(&text, 64);
-    lp_buffer_double(&text, values_of(file)[i]);
+    lp_buffer_format(&text, "%lld", (long long)lp_wholes(&file->enc_values)[i]);
     *ret_text = lp_storage_text(&file->draft->storage, text.data, text.size, err);
     lp_buffer_done(&text);
     return *ret_text != NULL ? LP_OK : err->code;
@@ -79,7 +62,7 @@ static enum lp_code read_entry(struct lp_xgboost *file, struct lp_error *err)
     lp_buffer_clear(&file->enc_values);
     LP_TRY(lp_xgboost_object(file, members, "cats: an entry", err));
     bool named = file->enc_offsets.size > 0;
-    size_t count = named ? lp_wholes_count(&file->enc_offsets) - 1 : file->enc_values.size / sizeof(double);
+    size_t count = named ? lp_wholes_count(&file->enc_offsets) - 1 : lp_wholes_count(&file->enc_values);
     if (count > LP_BUNDLE_COLUMNS_MAX) return lp_fail(err, LP_E_LIMIT, LP_FATAL, "cats: %zu categories", count);
     struct lp_draft_feature feature = {.vocabulary_count = (uint32_t)count};
     if (named && !is_plain(file)) {

@@ -105,6 +105,28 @@ static enum lp_code check_name(const char *name, size_t i, struct lp_error *err)
     return LP_OK;
 }
 
+/* Before 3.x a file holds no names of categories, and from arrays there are none. */
+static enum lp_code note_codes(struct lp_xgboost *file, struct lp_error *err)
+{
+    struct lp_draft *draft = file->draft;
+    const char *const *types = (const char *const *)(const void *)file->types.data;
+    size_t count = file->types.size / sizeof *types;
+    const char *first = NULL;
+    uint32_t without = 0;
+    if (count != 0 && count != draft->column_count)
+        return BAD(err, "%zu feature_types for %u features", count, draft->column_count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(types[i], "c") != 0 || draft->features[i].vocabulary_count > 0) continue;
+        if (without++ == 0) first = draft->features[i].name;
+    }
+    if (without > 0)
+        lp_buffer_format(&draft->notes,
+                         "%u features are categories whose names the file does not hold, the first is `%s`: records "
+                         "must carry the codes, or a spec the vocabularies (--print-spec)\n",
+                         without, first);
+    return LP_OK;
+}
+
 static enum lp_code take_features(struct lp_xgboost *file, struct lp_error *err)
 {
     struct lp_draft *draft = file->draft;
@@ -131,7 +153,7 @@ static enum lp_code take_features(struct lp_xgboost *file, struct lp_error *err)
         const char *const *sorted = (const char *const *)(const void *)file->names.data;
         if (strcmp(sorted[i - 1], sorted[i]) == 0) return BAD(err, "two features are named %.64s", sorted[i]);
     }
-    return LP_OK;
+    return note_codes(file, err);
 }
 
 static enum lp_code take_linear(struct lp_xgboost *file, struct lp_error *err)

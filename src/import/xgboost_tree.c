@@ -66,22 +66,36 @@ static enum lp_code check_counts(const struct lp_xgboost_tree *tree, size_t *ret
     return LP_OK;
 }
 
-/* One node's categories as bits behind the words that are there. */
-static enum lp_code add_set(struct lp_xgboost_tree *tree, size_t set, struct lp_error *err)
+/* Segments lie apart, so that their sizes come to no more than there are categories: the work is linear in the file. */
+static enum lp_code check_segments(const struct lp_xgboost_tree *tree, struct lp_error *err)
 {
+    int64_t count = (int64_t)lp_wholes_count(&tree->categories), left = count;
+    for (size_t i = 0; i < lp_wholes_count(&tree->category_nodes); i++) {
+        int64_t begin = lp_wholes(&tree->category_segments)[i], size = lp_wholes(&tree->category_sizes)[i];
+        if (begin < 0 || size < 0 || begin > count || size > count - begin)
+            return BAD(err, "categories %lld+%lld of %lld", (long long)begin, (long long)size, (long long)count);
+        if (size > left) return BAD(err, "categories_segments overlap: more than %lld categories", (long long)count);
+        left -= size;
+    }
+    return LP_OK;
+}
+
+/* One node's categories as bits behind the words that are there. */
+static enum lp_code add_set(struct lp_xgboost *file, size_t set, struct lp_error *err)
+{
+    struct lp_xgboost_tree *tree = &file->tree;
     int64_t begin = lp_wholes(&tree->category_segments)[set], size = lp_wholes(&tree->category_sizes)[set];
-    int64_t count = (int64_t)lp_wholes_count(&tree->categories), largest = -1;
-    if (begin < 0 || size < 0 || begin > count || size > count - begin)
-        return BAD(err, "categories %lld+%lld of %lld", (long long)begin, (long long)size, (long long)count);
-    const int64_t *categories = count > 0 ? lp_wholes(&tree->categories) + begin : NULL;
+    int64_t largest = -1;
+    const int64_t *categories = size > 0 ? lp_wholes(&tree->categories) + begin : NULL;
     for (int64_t i = 0; i < size; i++) {
         if (categories[i] < 0 || categories[i] > CATEGORY_MAX)
             return BAD(err, "category %lld: 0 to %d is allowed", (long long)categories[i], CATEGORY_MAX);
         if (categories[i] > largest) largest = categories[i];
     }
     uint32_t words = largest >= 0 ? (uint32_t)largest / 32 + 1 : 0, at = (uint32_t)(tree->set_words.size / 4);
-    if (words > LP_FOREST_WORDS_MAX - at)
+    if (words > LP_FOREST_WORDS_MAX - file->set_words_read)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "category sets of more than %d words", LP_FOREST_WORDS_MAX);
+    file->set_words_read += words;
     lp_buffer_append(&tree->set_begin, &at, sizeof at);
     unsigned char *to = words > 0 ? lp_buffer_reserve(&tree->set_words, (size_t)words * 4) : NULL;
     if (words > 0 && to == NULL) return lp_fail_memory(err, (size_t)words * 4);
@@ -92,16 +106,18 @@ static enum lp_code add_set(struct lp_xgboost_tree *tree, size_t set, struct lp_
     return LP_OK;
 }
 
-/* Sets in the order of categories_nodes; each node learns which is its own. */
-static enum lp_code add_sets(struct lp_xgboost_tree *tree, struct lp_raw_node *nodes, size_t count,
-                             struct lp_error *err)
+/* Sets in the order of categories_nodes; each node learns which is its own. A node that was pruned keeps its entry. */
+static enum lp_code add_sets(struct lp_xgboost *file, struct lp_raw_node *nodes, size_t count, struct lp_error *err)
 {
+    struct lp_xgboost_tree *tree = &file->tree;
+    LP_TRY(check_segments(tree, err));
     size_t sets = lp_wholes_count(&tree->category_nodes);
     for (size_t i = 0; i < sets; i++) {
         int64_t node = lp_wholes(&tree->category_nodes)[i];
         if (node < 0 || node >= (int64_t)count) return BAD(err, "categories of node %lld", (long long)node);
+        if (nodes[node].set != UINT32_MAX) return BAD(err, "node %lld has two category sets", (long long)node);
         nodes[node].set = (uint32_t)i;
-        LP_TRY(add_set(tree, i, err));
+        LP_TRY(add_set(file, i, err));
     }
     uint32_t end = (uint32_t)(tree->set_words.size / 4);
     lp_buffer_append(&tree->set_begin, &end, sizeof end);
@@ -149,7 +165,7 @@ static enum lp_code make_nodes(struct lp_xgboost *file, size_t count, struct lp_
         int64_t left = lp_wholes(&tree->left)[i], right = lp_wholes(&tree->right)[i];
         int64_t column = lp_wholes(&tree->split_index)[i];
         bool category = tree->split_type.size > 0 && lp_wholes(&tree->split_type)[i] != 0;
-        nodes[i] = (struct lp_raw_node){.is_leaf = left == -1, .left = left, .right = right};
+        nodes[i] = (struct lp_raw_node){.is_leaf = left == -1, .left = left, .right = right, .set = UINT32_MAX};
         if (nodes[i].is_leaf) {
             int64_t leaf = by_leaf ? right : (int64_t)i;
             nodes[i].leaf = leaf >= 0 && leaf < UINT32_MAX ? (uint32_t)leaf : UINT32_MAX;
@@ -157,7 +173,6 @@ static enum lp_code make_nodes(struct lp_xgboost *file, size_t count, struct lp_
         }
         nodes[i].column = column >= 0 && column <= INT32_MAX ? (uint32_t)column : INT32_MAX;
         nodes[i].threshold = (double)lp_floats(&tree->condition)[i];
-        nodes[i].set = UINT32_MAX;
         nodes[i].flags = category ? LP_TREES_CATEGORICAL : LP_TREES_MISSING_NAN;
         if (lp_wholes(&tree->default_left)[i] != 0) nodes[i].flags |= LP_TREES_DEFAULT_LEFT;
     }
@@ -176,7 +191,7 @@ static enum lp_code add_tree(struct lp_xgboost *file, struct lp_error *err)
     struct lp_raw_node *nodes = (void *)lp_buffer_reserve(&tree->nodes, count * sizeof *nodes);
     if (nodes == NULL) return lp_fail_memory(err, count * sizeof *nodes);
     LP_TRY(make_nodes(file, count, nodes, err));
-    LP_TRY(add_sets(tree, nodes, count, err));
+    LP_TRY(add_sets(file, nodes, count, err));
     const struct lp_raw_tree raw = {
         .node_count = (uint32_t)count,
         .nodes = nodes,

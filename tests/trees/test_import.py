@@ -115,6 +115,52 @@ class Import(unittest.TestCase):
         self.assertIn("grün", text["features"][1]["encode"]["vocabulary"])
         self.assertEqual(text["features"][2]["encode"]["vocabulary"][0], "36")
 
+    def test_whole_categories_beyond_2_to_the_53_keep_their_names(self):
+        def cats(values, kind=15):
+            none = {"offsets": [], "values": []}
+            return {"enc": [none, {"type": kind, "values": values}] + [none] * 3}
+        big = [2 ** 53 + 1, 2 ** 63 - 1, -2 ** 63]
+        got, _, _ = self.imported(edited(lambda m: m["gradient_booster"]["model"].update(cats=cats(big))))
+        self.assertEqual(got["features"][1]["encode"]["vocabulary"], [str(value) for value in big])
+        # XGBoost raises where a category was not in training.
+        self.assertEqual(got["features"][1]["missing"]["policy"], "reject")
+        self.refused(edited(lambda m: m["gradient_booster"]["model"].update(cats=cats([0.5, 1.5], 8))), "not a whole")
+
+    def test_categories_without_names_are_told(self):
+        self.assertIn("1 features are categories whose names the file does not hold, the first is `colour`",
+                      self.imported(data(BINARY))[2])
+        self.refused(edited(lambda m: m["feature_types"].pop()), "4 feature_types for 5 features")
+
+    def test_names_that_may_be_of_another_column_are_left_out(self):
+        text = read("lightgbm4.7-names.txt").decode()
+        infos = next(line for line in text.splitlines() if line.startswith("feature_infos="))
+        self.assertEqual(self.imported(data("lightgbm4.7-names.txt"))[2].count("not sure"), 0)
+        for damaged in (infos.replace("-1:2:0:5:4:1:3", "10:20:30", 1), infos.replace("0:3", "6:3"),
+                        "feature_infos=[0:5] " + infos.split(" ", 1)[1], "feature_infos=none " + infos.split(" ", 1)[1]):
+            got, _, err = self.imported(write("m", text.replace(infos, damaged)))
+            self.assertIn("not sure", err, damaged)
+            self.assertEqual([feature["kind"] for feature in got["features"]], ["number"] * 3)
+
+    def test_category_sets_take_time_and_memory_by_the_file(self):
+        def one(segments, sizes, nodes, categories):
+            def change(learner):
+                tree = learner["gradient_booster"]["model"]["trees"][0]
+                tree.update(categories=categories, categories_nodes=nodes, categories_segments=segments,
+                            categories_sizes=sizes)
+            return edited(change)
+        last = len(json.loads(read(BINARY))["learner"]["gradient_booster"]["model"]["trees"][0]["left_children"]) - 1
+        self.refused(one([0, 0], [2, 2], [0, last], [1, 2]), "overlap")
+        self.refused(one([0, 1], [1, 1], [last, last], [1, 2]), "two category sets")
+
+        def repeat(learner):
+            model = learner["gradient_booster"]["model"]
+            leaf = {"left_children": [-1] * 2, "right_children": [-1] * 2, "default_left": [0] * 2,
+                    "split_indices": [0] * 2, "split_type": [1] * 2, "split_conditions": [1.0] * 2,
+                    "categories": [2 ** 24 - 1], "categories_nodes": [1], "categories_segments": [0],
+                    "categories_sizes": [1]}
+            model.update(trees=[leaf] * 100, tree_info=[0] * 100, iteration_indptr=list(range(101)))
+        self.refused(edited(repeat), "category sets of more than")
+
     def test_what_is_not_known_is_refused_by_name(self):
         self.refused(edited(lambda m: m["objective"].update(name="reg:magic")), "reg:magic")
         self.refused(edited(lambda m: m["gradient_booster"].update(name="gbmagic")), "gbmagic")
