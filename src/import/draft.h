@@ -48,7 +48,7 @@ LP_MUST_USE enum lp_code lp_import_xgboost(struct lp_span bytes, bool is_binary,
                                            const struct lp_import_options *options, struct lp_draft *draft,
                                            struct lp_error *err);
 
-/** LightGBM's text, version v2 to v4. */
+/** LightGBM's text, version v3 and v4. */
 LP_MUST_USE enum lp_code lp_import_lightgbm(struct lp_span bytes, struct lp_draft *draft, struct lp_error *err);
 
 #endif
