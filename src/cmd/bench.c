@@ -35,7 +35,8 @@ const struct lp_command lp_command_bench = {
     .run = run,
 };
 
-enum { LEVELS_MAX = 4, BATCHES = 6, BATCH_MAX = 1024, ROWS = 4096, ROUND_ROWS_MIN = 64 };
+enum { LEVELS_MAX = 4, BATCHES = 6, BATCH_MAX = 1024, ROWS_MAX = 4096, ROUND_ROWS_MIN = 64 };
+enum { ROWS_MAX_BYTES = 128 << 20 }; /* wide models are timed with fewer rows, and without batches larger than those */
 
 static const uint32_t batches[BATCHES] = {1, 4, 16, 64, 256, BATCH_MAX};
 
@@ -49,8 +50,9 @@ struct level {
 
 struct bench {
     const struct lp_bundle *bundle;
-    double *rows;  /* [ROWS][column_count] */
-    float *scores; /* [BATCH_MAX][output_count] */
+    uint32_t row_count, batch_count; /* of `batches`: those that the rows are enough for */
+    double *rows;                    /* [row_count][column_count] */
+    float *scores;                   /* [BATCH_MAX][output_count] */
     struct level levels[LEVELS_MAX];
     uint32_t level_count;
     double price_per_core_hour; /* 0: not asked */
@@ -78,7 +80,7 @@ static enum lp_code add_level(struct bench *bench, const char *name, const struc
     }
     level->name = name;
     bench->level_count++;
-    return lp_infer_new(level->plan, BATCH_MAX, &level->infer, err);
+    return lp_infer_new(level->plan, batches[bench->batch_count - 1], &level->infer, err);
 }
 
 static enum lp_code add_levels(struct bench *bench, struct lp_error *err)
@@ -103,7 +105,7 @@ static double measure(struct bench *bench, struct level *level, uint32_t batch, 
         double start = cpu_now_ns();
         for (uint32_t done = 0; done < round_rows; done += batch) {
             lp_infer_run(level->infer, bench->rows + at * columns, batch, NULL, bench->scores);
-            at = at + 2 * batch <= ROWS ? at + batch : 0;
+            at = at + 2 * batch <= bench->row_count ? at + batch : 0;
         }
         end = cpu_now_ns();
         if ((end - start) / round_rows < best) best = (end - start) / round_rows;
@@ -113,9 +115,9 @@ static double measure(struct bench *bench, struct level *level, uint32_t batch, 
 
 static void measure_all(struct bench *bench)
 {
-    double limit_ns = (double)bench->time_ms * 1e6 / (bench->level_count * BATCHES);
+    double limit_ns = (double)bench->time_ms * 1e6 / (bench->level_count * bench->batch_count);
     for (uint32_t l = 0; l < bench->level_count; l++)
-        for (uint32_t b = 0; b < BATCHES; b++)
+        for (uint32_t b = 0; b < bench->batch_count; b++)
             bench->levels[l].ns[b] = measure(bench, &bench->levels[l], batches[b], limit_ns);
 }
 
@@ -147,7 +149,7 @@ static void print_table(const struct bench *bench)
     printf("\n%8s", "batch");
     for (uint32_t l = 0; l < bench->level_count; l++) printf("  %11s", bench->levels[l].name);
     printf("  %15s%s\n", "rows/CPU second", bench->price_per_core_hour > 0 ? "  price/million" : "");
-    for (uint32_t b = 0; b < BATCHES; b++) {
+    for (uint32_t b = 0; b < bench->batch_count; b++) {
         printf("%8u", batches[b]);
         for (uint32_t l = 0; l < bench->level_count; l++) printf("  %11.1f", bench->levels[l].ns[b]);
         printf("  %15.0f", 1e9 / best_ns(bench, b));
@@ -161,7 +163,7 @@ static void print_table(const struct bench *bench)
 static json_t *level_json(const struct bench *bench, const struct level *level)
 {
     json_t *results = json_array();
-    for (uint32_t b = 0; b < BATCHES; b++) {
+    for (uint32_t b = 0; b < bench->batch_count; b++) {
         json_t *result = json_pack("{s:I, s:f, s:f}", "batch", (json_int_t)batches[b], "ns_per_row", level->ns[b],
                                    "rows_per_cpu_second", 1e9 / level->ns[b]);
         if (bench->price_per_core_hour > 0)
@@ -189,9 +191,18 @@ static bool print_json(const struct bench *bench)
     return printed;
 }
 
+static void choose_batches(struct bench *bench)
+{
+    size_t columns = bench->bundle->column_count > 0 ? bench->bundle->column_count : 1;
+    size_t rows = ROWS_MAX_BYTES / sizeof *bench->rows / columns;
+    bench->row_count = rows > ROWS_MAX ? ROWS_MAX : rows > 0 ? (uint32_t)rows : 1;
+    while (bench->batch_count < BATCHES && batches[bench->batch_count] <= bench->row_count) bench->batch_count++;
+}
+
 static enum lp_code bench_bundle(struct bench *bench, bool json, struct lp_error *err)
 {
-    LP_TRY(lp_bench_rows(bench->bundle, ROWS, &bench->rows, err));
+    choose_batches(bench);
+    LP_TRY(lp_bench_rows(bench->bundle, bench->row_count, &bench->rows, err));
     size_t bytes = (size_t)BATCH_MAX * bench->bundle->output_count * sizeof *bench->scores;
     bench->scores = malloc(bytes);
     if (bench->scores == NULL) return lp_fail_memory(err, bytes);
