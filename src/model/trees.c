@@ -285,7 +285,10 @@ enum lp_code lp_trees_read(struct lp_bundle *bundle, const struct lp_node *node,
     LP_TRY(read_leaves(bundle, node, trees, err));
     LP_TRY(read_trees(bundle, node, trees, err));
     LP_TRY(check_forest(bundle, trees, node, err));
-    LP_TRY(lp_storage_charge(bundle->storage, trees->node_count, 32, err)); /* packed for the kernels later */
+    /* What the kernels pack later: by node, and by tree its top and 64 values or exits (kernels/trees/blocks.h). Two
+     * levels take 5 KiB a tree, but only up to 4096 trees. */
+    LP_TRY(lp_storage_charge(bundle->storage, trees->node_count, 32, err));
+    LP_TRY(lp_storage_charge(bundle->storage, trees->tree_count, trees->compare == LP_TREES_XGBOOST ? 384 : 640, err));
     op->trees = trees;
     op->out_width = trees->output_count;
     return LP_OK;

@@ -1,6 +1,7 @@
 /* Thresholds of an ensemble sorted into slots. */
 #include "kernels/trees/slots.h"
 
+#include "core/hash.h"
 #include "kernels/trees/trees_private.h"
 
 #include <math.h>
@@ -108,24 +109,58 @@ static enum lp_code make_slots(struct gather *g, struct lp_error *err)
     return LP_OK;
 }
 
-static bool same_set(const struct lp_trees *trees, uint32_t a, uint32_t b)
+static struct lp_span words_of(const struct lp_trees *trees, uint32_t set)
 {
-    if (trees->column[a] != trees->column[b] || trees->flags[a] != trees->flags[b]) return false;
-    uint32_t x = trees->index[a], y = trees->index[b];
-    uint32_t words = trees->set_begin[x + 1] - trees->set_begin[x];
-    return x == y || (words == trees->set_begin[y + 1] - trees->set_begin[y] &&
-                      memcmp(trees->set_words + trees->set_begin[x], trees->set_words + trees->set_begin[y],
-                             words * sizeof *trees->set_words) == 0);
+    uint32_t begin = trees->set_begin[set], end = trees->set_begin[set + 1];
+    return lp_span_of((const unsigned char *)(trees->set_words + begin), (end - begin) * sizeof *trees->set_words);
 }
 
-static enum lp_code make_set_slots(struct gather *g, struct lp_error *err)
+/* Distinct sets by their words, each compared once, however many nodes name it. */
+struct distinct {
+    uint32_t count, set[LP_SLOTS_MAX];
+    uint64_t hash[LP_SLOTS_MAX];
+    uint16_t *number; /* [set_count] of the distinct one, NO_NUMBER: not yet seen */
+};
+
+#define NO_NUMBER UINT16_MAX
+
+/* Each distinct set takes a slot or more. */
+static enum lp_code number_set(const struct lp_trees *trees, struct distinct *d, uint32_t set, struct lp_error *err)
+{
+    if (d->number[set] != NO_NUMBER) return LP_OK;
+    struct lp_span words = words_of(trees, set);
+    uint64_t hash = lp_fnv1a64(words);
+    uint32_t i = 0;
+    for (; i < d->count; i++) {
+        struct lp_span other = words_of(trees, d->set[i]);
+        if (hash == d->hash[i] && words.size == other.size &&
+            (words.size == 0 || memcmp(words.data, other.data, words.size) == 0))
+            break;
+    }
+    if (i == LP_SLOTS_MAX) return no_room(err);
+    d->number[set] = (uint16_t)i;
+    if (i < d->count) return LP_OK;
+    d->set[i] = set;
+    d->hash[i] = hash;
+    d->count++;
+    return LP_OK;
+}
+
+static bool same_set(const struct lp_trees *trees, const struct distinct *d, uint32_t a, uint32_t b)
+{
+    return trees->column[a] == trees->column[b] && trees->flags[a] == trees->flags[b] &&
+           d->number[trees->index[a]] == d->number[trees->index[b]];
+}
+
+static enum lp_code find_set_slots(struct gather *g, struct distinct *d, struct lp_error *err)
 {
     const struct lp_trees *trees = g->trees;
     struct lp_slots *slots = g->slots;
     for (uint32_t n = 0; n < trees->node_count; n++) {
         if (trees->column[n] == LP_TREES_LEAF || numeric(trees, n)) continue;
         uint32_t i = 0;
-        while (i < slots->set_slot_count && !same_set(trees, slots->set_slots[i].node, n)) i++;
+        LP_TRY(number_set(trees, d, trees->index[n], err));
+        while (i < slots->set_slot_count && !same_set(trees, d, slots->set_slots[i].node, n)) i++;
         if (i == slots->set_slot_count) {
             if (slots->slot_count == LP_SLOTS_MAX) return no_room(err);
             slots->set_slots[slots->set_slot_count++] =
@@ -135,6 +170,24 @@ static enum lp_code make_set_slots(struct gather *g, struct lp_error *err)
         slots->node_rank[n] = 1;
     }
     return LP_OK;
+}
+
+static enum lp_code make_set_slots(struct gather *g, struct lp_error *err)
+{
+    size_t bytes = ((size_t)g->trees->set_count + 1) * sizeof(uint16_t);
+    struct distinct *d = calloc(1, sizeof *d);
+    uint16_t *number = malloc(bytes);
+    enum lp_code rc = LP_OK;
+    if (d == NULL || number == NULL) {
+        rc = lp_fail_memory(err, bytes);
+    } else {
+        memset(number, 0xFF, bytes); /* NO_NUMBER */
+        d->number = number;
+        rc = find_set_slots(g, d, err);
+    }
+    free(number);
+    free(d);
+    return rc;
 }
 
 /* Sizes of the levels of `count` thresholds, padded; returns their number. */
