@@ -81,18 +81,42 @@ static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
+size_t sink_message_max_bytes(const rd_kafka_conf_t *conf)
+{
+    char text[32] = "";
+    size_t bytes = sizeof text;
+    if (rd_kafka_conf_get(conf, "message.max.bytes", text, &bytes) != RD_KAFKA_CONF_OK)
+        return 1000000; /* librdkafka's default */
+    return (size_t)strtoull(text, NULL, 10);
+}
+
+/* What message.max.bytes lets through fits an empty queue: it would be asked to try again for ever. */
+static enum lp_code make_room(rd_kafka_conf_t *conf, uint64_t queue_kbytes, struct lp_error *err)
+{
+    char kbytes[24], text[ERROR_TEXT_BYTES];
+    uint64_t needed = sink_message_max_bytes(conf) / 1024 + 1;
+    if (needed <= queue_kbytes) return LP_OK;
+    snprintf(kbytes, sizeof kbytes, "%llu", (unsigned long long)needed);
+    if (rd_kafka_conf_set(conf, "queue.buffering.max.kbytes", kbytes, text, sizeof text) == RD_KAFKA_CONF_OK)
+        return LP_OK;
+    return lp_fail(err, LP_E_INVALID, LP_FATAL, "producer: %s", text);
+}
+
 static enum lp_code sink_conf(const struct lp_sink *sink, rd_kafka_conf_t **ret_conf, struct lp_error *err)
 {
     const struct lp_sink_options *options = &sink->options;
     char messages[24], kbytes[24];
     snprintf(messages, sizeof messages, "%llu", (unsigned long long)clamp(options->queue_max, 1, QUEUE_MESSAGES_MAX));
-    snprintf(kbytes, sizeof kbytes, "%llu",
-             (unsigned long long)clamp(options->queue_max_bytes / 1024, 1, QUEUE_KBYTES_MAX));
+    uint64_t queue_kbytes = clamp(options->queue_max_bytes / 1024, 1, QUEUE_KBYTES_MAX);
+    snprintf(kbytes, sizeof kbytes, "%llu", (unsigned long long)queue_kbytes);
     struct lp_client_value values[5] = {{"queue.buffering.max.messages", messages},
                                         {"queue.buffering.max.kbytes", kbytes}};
     uint32_t count = 2;
     if (sink->txn != NULL) count += sink_txn_values(sink, values + count);
-    return lp_client_conf_new(options->conf, LP_CLIENT_SINK, options->client_id, values, count, ret_conf, err);
+    LP_TRY(lp_client_conf_new(options->conf, LP_CLIENT_SINK, options->client_id, values, count, ret_conf, err));
+    enum lp_code rc = make_room(*ret_conf, queue_kbytes, err);
+    if (rc != LP_OK) rd_kafka_conf_destroy(*ret_conf);
+    return rc;
 }
 
 enum lp_code sink_open(struct lp_sink *sink, struct lp_error *err)

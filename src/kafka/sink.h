@@ -37,8 +37,8 @@ struct lp_sink_patience {
 struct lp_sink_options {
     const struct lp_kafka_conf *conf; /* borrowed */
     const char *client_id;
-    uint32_t queue_max; /* messages in the producer's queue; the caller keeps fewer in flight */
-    size_t queue_max_bytes;
+    uint32_t queue_max;     /* messages in the producer's queue; the caller keeps fewer in flight */
+    size_t queue_max_bytes; /* at least; a message of message.max.bytes always fits */
     lp_sink_report *report;
     void *context;
     const struct lp_sink_patience *patience; /* borrowed for good; NULL: every failure is reported */

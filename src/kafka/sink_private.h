@@ -47,6 +47,8 @@ rd_kafka_error_t *sink_produce(struct lp_sink *sink, const struct lp_sink_messag
 /** Takes `error`. */
 enum lp_code sink_send_failed(rd_kafka_error_t *error, const struct lp_sink_message *message, struct lp_error *err);
 
+/** message.max.bytes, which bounds key, value and headers of a message. */
+size_t sink_message_max_bytes(const rd_kafka_conf_t *conf);
 /** What a failed report says. */
 void sink_describe(const rd_kafka_message_t *message, struct lp_error *err);
 

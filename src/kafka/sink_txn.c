@@ -462,21 +462,12 @@ static void report_refusals(struct lp_sink *sink)
     txn->refused_count = 0;
 }
 
-static size_t message_max_bytes(const struct lp_sink *sink)
-{
-    char text[32] = "";
-    size_t bytes = sizeof text;
-    if (rd_kafka_conf_get(rd_kafka_conf(sink->client), "message.max.bytes", text, &bytes) != RD_KAFKA_CONF_OK)
-        return 1000000; /* librdkafka's default */
-    return (size_t)strtoull(text, NULL, 10);
-}
-
 enum lp_txn_event lp_sink_txn_poll(struct lp_sink *sink, struct lp_error *ret_reason)
 {
     struct sink_txn *txn = sink->txn;
     if (!txn->started) {
         txn->started = true;
-        txn->message_max_bytes = message_max_bytes(sink);
+        txn->message_max_bytes = sink_message_max_bytes(rd_kafka_conf(sink->client));
         give(sink, init_job);
         return LP_TXN_NONE;
     }

@@ -119,6 +119,32 @@ static void a_message_over_the_limit_is_a_bad_record_and_no_other_suffers(void *
     lp_sink_free(sink);
 }
 
+/* librdkafka answers "queue full" to a message larger than its queue, for ever. */
+static void a_message_larger_than_the_queues_bound_is_taken_where_the_limit_allows_it(void **state)
+{
+    (void)state;
+    static unsigned char big[3000000];
+    struct lp_sink *sink = NULL;
+    uint32_t count = bed.conf.setting_count;
+    memset(&reports, 0, sizeof reports);
+    bed.settings[bed.conf.setting_count++] =
+        (struct lp_kafka_setting){"message.max.bytes", "3500000", LP_KAFKA_PRODUCER};
+    struct lp_sink_options options = {.conf = &bed.conf,
+                                      .client_id = "sink",
+                                      .queue_max = 100,
+                                      .queue_max_bytes = 1u << 20,
+                                      .report = on_report,
+                                      .context = &reports};
+    BED_OK(lp_sink_new(&options, &sink, &bed_err));
+    bed.conf.setting_count = count;
+    struct lp_sink_message message = {
+        .topic = topic_of(sink, "one"), .value = lp_span_of(big, sizeof big), .ticket = 7};
+    BED_OK(lp_sink_send(sink, &message, &bed_err));
+    BED_OK(lp_sink_flush(sink, 10000, &bed_err));
+    assert_int_equal(reports.acknowledged, 1);
+    lp_sink_free(sink);
+}
+
 static void an_unknown_partition_is_one_to_wait_for(void **state)
 {
     (void)state;
@@ -304,6 +330,7 @@ int main(void)
         cmocka_unit_test(every_ticket_is_reported_once_in_the_order_of_a_partition),
         cmocka_unit_test(a_full_queue_asks_for_a_retry_and_takes_the_message_later),
         cmocka_unit_test(a_message_over_the_limit_is_a_bad_record_and_no_other_suffers),
+        cmocka_unit_test(a_message_larger_than_the_queues_bound_is_taken_where_the_limit_allows_it),
         cmocka_unit_test(an_unknown_partition_is_one_to_wait_for),
         cmocka_unit_test(an_unknown_topic_is_reported_as_one_to_wait_for),
         cmocka_unit_test(refusals_of_the_broker_are_reported_with_what_to_do),
