@@ -60,7 +60,8 @@ static enum lp_code init(struct lp_lane *lane, struct lp_error *err)
     pthread_mutex_init(&lane->snapshot_mutex, NULL);
     lane->partitions = calloc(LP_LANE_PARTITIONS_MAX, sizeof *lane->partitions);
     lane->lags = calloc(LP_LANE_PARTITIONS_MAX, sizeof *lane->lags);
-    if (lane->partitions == NULL || lane->lags == NULL)
+    if (lane->txn.on) lane->txn.refusals = calloc(LP_LANE_PARTITIONS_MAX, sizeof *lane->txn.refusals);
+    if (lane->partitions == NULL || lane->lags == NULL || (lane->txn.on && lane->txn.refusals == NULL))
         return lp_fail_memory(err, LP_LANE_PARTITIONS_MAX * sizeof *lane->partitions);
     LP_TRY(lp_ledger_new((uint32_t)config->inflight_max_records, LP_LANE_PARTITIONS_MAX, &lane->ledger, err));
     return new_sink(lane, err);
@@ -93,6 +94,7 @@ void lp_lane_free(struct lp_lane *lane)
     free(lane->partitions);
     free(lane->lags);
     free(lane->feature_counts);
+    free(lane->txn.refusals);
     pthread_mutex_destroy(&lane->snapshot_mutex);
     free(lane);
 }
@@ -276,7 +278,10 @@ static void housekeep(struct lp_lane *lane)
 
 static bool may_take(struct lp_lane *lane)
 {
-    if (lane->kit == NULL || atomic_load_explicit(&lane->slot->paused, memory_order_relaxed)) return false;
+    if (lane->kit == NULL) return false;
+    /* What comes again was taken before, and lets the rest advance: lp_lane_on_record takes nothing else meanwhile. */
+    if (lane->replay_count > 0) return true;
+    if (atomic_load_explicit(&lane->slot->paused, memory_order_relaxed)) return false;
     /* A new model waits until all that the old one scored is committed, so that no transaction mixes their drift. */
     if (lane->txn.on && (lane->txn.reset || lp_slot_changed(lane->slot, lane->slot_version))) return false;
     if (lp_lane_txn_at_limit(lane)) return false;
@@ -297,6 +302,7 @@ static void turn(struct lp_lane *lane)
     bool take = may_take(lane), batched = lane->kit != NULL && lane->kit->batch.row_count > 0;
     bool full = lane->kit != NULL && lp_lane_full(lane);
     uint64_t records_before = lane->stats.records;
+    lane->began_full = full;
     if (full) {
         lane->stats.backpressure_loops++;
         lp_sink_poll(lane->sink, BACKPRESSURE_POLL_MS);

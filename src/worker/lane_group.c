@@ -115,7 +115,8 @@ static bool still_waits(const struct lp_lane *lane, const struct lp_lane_partiti
     const struct lp_avro_schema *schema;
     struct lp_error err;
     if (partition->stalled) return true;
-    if (partition->held_schema_id == 0) return atomic_load_explicit(&lane->slot->paused, memory_order_relaxed);
+    if (partition->held_schema_id == 0)
+        return atomic_load_explicit(&lane->slot->paused, memory_order_relaxed) || lp_lane_full(lane);
     return lp_registry_get(lane->shared->registry, partition->held_schema_id, &schema, &err) == LP_E_PENDING;
 }
 

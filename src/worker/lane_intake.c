@@ -141,7 +141,7 @@ static enum lp_code fill_row(struct lp_lane *lane, const struct lp_source_record
                           err);
 }
 
-/* Not taken: the record comes again once the schema is there, or (id 0) the slot is not paused any more. */
+/* Not taken: the record comes again once the schema is there, or (id 0) the pause or the lack of room is over. */
 static enum lp_source_step hold(struct lp_lane *lane, const struct lp_source_record *record, uint64_t schema_id)
 {
     struct lp_lane_partition *partition = &lane->partitions[record->slot];
@@ -221,7 +221,10 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     uint32_t missing_count = 0;
     enum lp_code rc = LP_OK;
     if (__builtin_expect(lane->txn.reset, 0)) return hold(lane, record, 0); /* all partitions go back */
-    if (__builtin_expect(lane->replay_count > 0, 0) && lp_lane_replayed(lane, record)) return LP_SOURCE_NEXT;
+    if (__builtin_expect(lane->replay_count > 0 || lane->began_full, 0)) {
+        if (lp_lane_replayed(lane, record)) return LP_SOURCE_NEXT;
+        if (lp_lane_full(lane)) return hold(lane, record, 0);
+    }
     if (__builtin_expect(lane->stalled_count > 0, 0) && lane->partitions[record->slot].stalled)
         return hold(lane, record, 0);
     /* Paused since the loop looked: a replica that says so on the status topic takes nothing after it. */

@@ -33,8 +33,6 @@ struct lp_lane_partition {
     int64_t cut_event_time_ms, settled_event_time_ms; /* event_time_ms at the cut, and at the last commit */
 };
 
-enum { LP_LANE_REFUSALS_MAX = 64 };
-
 /** A record whose output the brokers refused, alone in its transaction; when it comes again it is treated otherwise. */
 struct lp_lane_refusal {
     uint64_t ticket;
@@ -65,7 +63,7 @@ struct lp_lane_txn {
                        any */
     uint32_t commits_at_limit;
     uint32_t refusal_count;
-    struct lp_lane_refusal refusals[LP_LANE_REFUSALS_MAX];
+    struct lp_lane_refusal *refusals; /* [LP_LANE_PARTITIONS_MAX]: a partition has one before it commits past it */
 };
 
 enum { LP_LANE_RECALLS_MAX = 64 };
@@ -100,6 +98,7 @@ struct lp_lane {
     uint32_t partition_limit;             /* slots ever used + 1 */
     uint32_t held_count;
     uint32_t stalled_count, replay_count; /* partitions */
+    bool began_full;                      /* the turn at hand: only what comes again may be taken */
     struct lp_lane_alarm alarms[2];       /* output, dead letters */
     uint32_t recall_count;
     struct lp_lane_recall recalls[LP_LANE_RECALLS_MAX];

@@ -33,7 +33,10 @@ static void mark(struct lp_lane *lane, uint64_t ticket, const struct lp_error *e
 {
     struct lp_lane_txn *txn = &lane->txn;
     struct lp_lane_refusal *refusal = find(txn, ticket);
-    if (refusal == NULL && txn->refusal_count == LP_LANE_REFUSALS_MAX) return; /* refused again, then */
+    if (refusal == NULL && txn->refusal_count == LP_LANE_PARTITIONS_MAX) {
+        lp_lane_fail(lane, error);
+        return;
+    }
     if (refusal == NULL) {
         refusal = &txn->refusals[txn->refusal_count++];
         *refusal = (struct lp_lane_refusal){.ticket = ticket};

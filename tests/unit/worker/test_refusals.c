@@ -22,6 +22,8 @@ static struct lp_lane *make_lane(void)
     config.inflight_max_records = 10000;
     lane->shared = &shared;
     lane->txn.on = true;
+    lane->txn.refusals = calloc(LP_LANE_PARTITIONS_MAX, sizeof *lane->txn.refusals);
+    assert_non_null(lane->txn.refusals);
     lane->partitions = calloc(LP_LANE_PARTITIONS_MAX, sizeof *lane->partitions);
     assert_non_null(lane->partitions);
     for (uint32_t slot = 0; slot < LP_LANE_PARTITIONS_MAX; slot++) lane->partitions[slot].cut_offset = -1;
@@ -31,6 +33,7 @@ static struct lp_lane *make_lane(void)
 
 static void free_lane(struct lp_lane *lane)
 {
+    free(lane->txn.refusals);
     free(lane->partitions);
     free(lane);
 }
@@ -113,12 +116,28 @@ static void a_slot_that_goes_takes_its_refusals_along(void **state)
     free_lane(lane);
 }
 
+/* After each refusal any partition's record may come first: none may be refused again and again. */
+static void each_partition_may_have_a_refused_record(void **state)
+{
+    struct lp_lane *lane = make_lane();
+    (void)state;
+    for (uint32_t slot = 0; slot < LP_LANE_PARTITIONS_MAX; slot++) {
+        refuse(lane, 1, lp_lane_txn_ticket(slot, 7));
+        assert_non_null(lp_lane_txn_refusal(lane, lp_lane_txn_ticket(slot, 7)));
+    }
+    assert_false(lane->failed);
+    for (uint32_t slot = 0; slot < LP_LANE_PARTITIONS_MAX; slot++) commit(lane, slot, 8);
+    assert_int_equal(lane->txn.refusal_count, 0);
+    free_lane(lane);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_said_of_a_record_before_it_is_alone),
         cmocka_unit_test(a_record_becomes_a_dead_letter_then_one_without_value_then_the_end),
         cmocka_unit_test(a_slot_that_goes_takes_its_refusals_along),
+        cmocka_unit_test(each_partition_may_have_a_refused_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
