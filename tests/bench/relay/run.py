@@ -5,8 +5,8 @@
         --programs build/release/tests/bench/relay [--records 4000000] [--repeats 5] [--only throughput,latency,...]
 
 Sections: throughput (catching up, alternating, both with the same settings), latency (a fixed rate), memory (three sizes of
-the fetch queue), drift (on and off in pairs), delivery (exactly_once against at_least_once), start (to ready, and to the first prediction), stages (instructions a record
-by stage, under callgrind). Each prints a table; medians
+the fetch queue), drift (on and off in pairs), delivery (exactly_once against at_least_once), trees (500 of XGBoost's beside
+the net), start (to ready, and to the first prediction), stages (instructions a record by stage, under callgrind). Each prints a table; medians
 of the repeats, and the ratio of the medians with the lowest and highest ratio of the pairs. Outputs are checked: counts of
 both, every score of lepton against numpy.
 
@@ -29,7 +29,7 @@ import kafka
 from process import Child, cpu_seconds, resident_bytes, temp_folder, wait_for
 from records import Model, Records, confluent_framing, decode_predictions, schema
 from registry import FakeRegistry
-from worker import Worker
+from worker import Worker, binary
 
 PARTITIONS = 4
 LEAN_BYTES = 29  # what the relay writes when no prediction tells the size
@@ -256,7 +256,7 @@ def memory(bench, source):
     print("\n## Fetch queue: RSS against speed, %d records" % count)
     print("| fetch.queue_bytes | relay records/s | relay MB | lepton records/s | lepton MB | lepton CPU s a million |\n"
           "|---|---|---|---|---|---|")
-    for queue_kb in (4096, 16384, 65536):
+    for queue_kb in (4096, 8192, 65536):
         relay = bench.catch_up("relay", source, count, queue_kb)
         lepton = bench.catch_up("lepton", source, count, queue_kb)
         print("| %d | %.0f | %.0f | %.0f | %.0f | %.3f |" % (queue_kb * 1024, relay["rate"], relay["rss"], lepton["rate"],
@@ -315,6 +315,38 @@ def paced(bench, **more):
     answer = pace(bench, source, out, bench.options.seconds)
     worker.stop()
     return answer
+
+
+TREES, TREE_DEPTH, TREE_ROWS = 500, 6, 50_000
+
+
+def trees(bench, source):
+    """A tree ensemble in the net's place, imported from what XGBoost saved; XGBoost says what the scores are."""
+    import xgboost  # by this section only
+    values, count = bench.records.values, bench.options.records
+    names = ["f%d" % i for i in range(values.shape[1])]
+    noise = np.random.default_rng(7).normal(0, 0.5, TREE_ROWS)
+    unit = (values - np.median(values, axis=0)) / values.std(axis=0)
+    target = unit[:TREE_ROWS, 0] * unit[:TREE_ROWS, 1] + np.sin(3 * unit[:TREE_ROWS, 2]) + noise > 0
+    booster = xgboost.train({"objective": "binary:logistic", "max_depth": TREE_DEPTH, "nthread": 1, "seed": 1},
+                            xgboost.DMatrix(values[:TREE_ROWS], target, feature_names=names), TREES)
+    saved, bundle = (os.path.join(bench.folder, name) for name in ("trees.ubj", "trees.safetensors"))
+    booster.save_model(saved)
+    subprocess.run([binary(), "import", saved, "-o", bundle], check=True, stdout=subprocess.DEVNULL)
+    net = bench.expected
+    scores = booster.predict(xgboost.DMatrix(values, feature_names=names)).reshape(net.shape)
+    runs = {"10-64-64-1": [], "%d trees of depth %d" % (TREES, TREE_DEPTH): []}
+    for _ in range(bench.options.repeats):
+        for name, rows in runs.items():
+            is_net = name == "10-64-64-1"
+            bench.expected = net if is_net else scores
+            rows.append(bench.catch_up("lepton", source, count, **({} if is_net else {"model.uri": "file://" + bundle})))
+    bench.expected = net
+    print("\n## A network and trees: %d records, one lane, %d repeats, alternating; scores compared with numpy and XGBoost"
+          % (count, bench.options.repeats))
+    print("| | records/s | client CPU s a million |\n|---|---|---|")
+    for name, rows in runs.items():
+        print("| %s | %.0f | %.3f |" % (name, median(rows, "rate"), median(rows, "cpu")))
 
 
 def start(bench, _source):
@@ -382,7 +414,8 @@ def stages(bench, _source):
     print("| all | %.0f | |" % total)
 
 
-SECTIONS = {"throughput": throughput, "latency": latency, "memory": memory, "drift": drift, "delivery": delivery, "start": start, "stages": stages}
+SECTIONS = {"throughput": throughput, "latency": latency, "memory": memory, "drift": drift, "delivery": delivery, "trees": trees,
+            "start": start, "stages": stages}
 
 
 def main():
@@ -401,7 +434,7 @@ def main():
     print("Kafka %s, %d CPUs, settings shared: acks=all, idempotent, linger 5 ms, lz4, one report a message"
           % (options.kafka, os.cpu_count()))
     wanted = options.only.split(",")
-    if {"throughput", "memory", "drift", "delivery"} & set(wanted):
+    if {"throughput", "memory", "drift", "delivery", "trees"} & set(wanted):
         bench.fill("full", options.records)
     for name in wanted:
         SECTIONS[name](bench, "full")
