@@ -20,11 +20,13 @@ struct lp_lane_partition {
     bool owned, held;
     uint32_t topic_index;
     int32_t partition;
-    int64_t next_offset;     /* stored (exactly_once: committed) last, for the lag; -1: none yet */
-    uint64_t held_schema_id; /* what a held partition waits for; 0: the end of a pause */
-    uint64_t retry_ns;       /* when to look again */
-    bool stalled;            /* an output of it waits for `stalled_by` to take it */
-    const struct lp_sink_topic *stalled_by;
+    int64_t next_offset;                    /* stored (exactly_once: committed) last, for the lag; -1: none yet */
+    uint64_t held_schema_id;                /* what a held partition waits for; 0: the end of a pause */
+    uint64_t retry_ns;                      /* when to look again */
+    bool stalled;                           /* an output of it waits for `stalled_by` to take it */
+    const struct lp_sink_topic *stalled_by; /* NULL: no broker answers at all */
+    int64_t waits_at;                       /* next_offset when it was seen to advance last */
+    uint64_t waits_since_ns;
     int64_t replay_until;  /* below it records come again for the sake of refused ones; 0: none do */
     int64_t event_time_ms; /* latest seen */
     uint64_t last_record_ns;
@@ -99,7 +101,8 @@ struct lp_lane {
     uint32_t held_count;
     uint32_t stalled_count, replay_count; /* partitions */
     bool began_full;                      /* the turn at hand: only what comes again may be taken */
-    struct lp_lane_alarm alarms[2];       /* output, dead letters */
+    struct lp_lane_alarm alarms[3];       /* output, dead letters, no answer */
+    uint64_t next_late_look_ns;
     uint32_t recall_count;
     struct lp_lane_recall recalls[LP_LANE_RECALLS_MAX];
     struct lp_buffer out;      /* one prediction */

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ALARM_NS = 60 * INT64_C(1000000000) };
+static const uint64_t ALARM_NS = 60 * UINT64_C(1000000000), LATE_NS = 5 * UINT64_C(1000000000),
+                      LATE_LOOK_NS = 500 * UINT64_C(1000000);
 
 static const char *topic_name(const struct lp_lane *lane, const struct lp_sink_topic *topic)
 {
@@ -19,6 +20,14 @@ static const char *topic_name(const struct lp_lane *lane, const struct lp_sink_t
 }
 
 /* --- for now --- */
+
+static void stall(struct lp_lane *lane, struct lp_lane_partition *partition, const struct lp_sink_topic *topic)
+{
+    if (partition->stalled) return;
+    partition->stalled = true;
+    partition->stalled_by = topic;
+    lane->stalled_count++;
+}
 
 static void on_kept(void *context, const struct lp_sink_topic *topic, uint64_t ticket, const struct lp_error *why)
 {
@@ -33,11 +42,7 @@ static void on_kept(void *context, const struct lp_sink_topic *topic, uint64_t t
         lp_lane_fail(lane, &failure);
     }
     if (!lp_ledger_find(lane->ledger, ticket, &slot, &offset)) return;
-    struct lp_lane_partition *partition = &lane->partitions[slot];
-    if (partition->stalled) return;
-    partition->stalled = true;
-    partition->stalled_by = topic;
-    lane->stalled_count++;
+    stall(lane, &lane->partitions[slot], topic);
 }
 
 static bool is_live(void *context, uint64_t ticket)
@@ -73,16 +78,54 @@ static void release(struct lp_lane *lane, struct lp_lane_partition *partition)
     partition->stalled_by = NULL;
 }
 
+static bool is_late(const struct lp_lane *lane, const struct lp_lane_partition *partition)
+{
+    return lane->now_ns - partition->waits_since_ns >= LATE_NS;
+}
+
+/* What no broker answers to is never reported, since messages have no time-out: a partition that does not advance. */
+static void find_late(struct lp_lane *lane)
+{
+    struct lp_lane_alarm *alarm = &lane->alarms[2];
+    uint32_t late_count = 0;
+    if (lane->now_ns < lane->next_late_look_ns) return;
+    lane->next_late_look_ns = lane->now_ns + LATE_LOOK_NS;
+    for (uint32_t slot = 0; slot < lane->partition_limit; slot++) {
+        struct lp_lane_partition *partition = &lane->partitions[slot];
+        bool waits = partition->owned && lp_ledger_slot_in_flight(lane->ledger, slot) > 0;
+        if (!waits || partition->next_offset != partition->waits_at || partition->waits_since_ns == 0) {
+            partition->waits_at = partition->next_offset;
+            partition->waits_since_ns = lane->now_ns;
+        } else if (is_late(lane, partition)) {
+            stall(lane, partition, NULL);
+            late_count += partition->stalled_by == NULL;
+        }
+    }
+    if (late_count > 0 && lane->now_ns >= alarm->due_ns) {
+        LP_LOG(LP_LOG_ERROR, "output_stalled", lp_kv_int("lane", lane->index),
+               lp_kv("reason", "no acknowledgement for seconds: are the leaders of the output and dead-letter topics' "
+                               "partitions there?"),
+               lp_kv_int("partitions_waiting", late_count));
+        alarm->due_ns = lane->now_ns + ALARM_NS;
+    }
+    if (late_count == 0 && alarm->on) LP_LOG(LP_LOG_INFO, "output_resumed", lp_kv_int("lane", lane->index));
+    if (late_count == 0) alarm->due_ns = 0;
+    alarm->on = late_count > 0;
+}
+
 void lp_lane_serve_stalls(struct lp_lane *lane)
 {
     struct lp_error why;
     uint64_t since_ns;
+    find_late(lane);
     report_topic(lane, lane->output, &lane->alarms[0]);
     if (lane->dead_letter != NULL) report_topic(lane, lane->dead_letter, &lane->alarms[1]);
     for (uint32_t slot = 0; lane->stalled_count > 0 && slot < lane->partition_limit; slot++) {
         struct lp_lane_partition *partition = &lane->partitions[slot];
         if (!partition->stalled) continue;
-        bool over = !lp_sink_stalled(lane->sink, partition->stalled_by, &why, &since_ns);
+        bool over = partition->stalled_by == NULL
+                        ? !is_late(lane, partition)
+                        : !lp_sink_stalled(lane->sink, partition->stalled_by, &why, &since_ns);
         if (over || lp_ledger_slot_in_flight(lane->ledger, slot) == 0) release(lane, partition);
     }
 }

@@ -219,6 +219,34 @@ static void a_refused_record_comes_again_when_nothing_more_fits(void **state)
     wb_end(&wb);
 }
 
+/* The client waits for an answer without end and reports nothing: the partitions wait, and it shows. */
+static void what_no_broker_answers_stalls_its_partitions(void **state)
+{
+    (void)state;
+    struct wb wb;
+    struct wb_log out;
+    wb_start(&wb, PARTITIONS);
+    wb_log_open(&out, &wb, "out", PARTITIONS);
+    send_all(&wb, 100);
+    wb_deploy(&wb, 1, "a", "");
+    wb_run(&wb, (const char *[]){"status.topic", "", NULL});
+    assert_int_equal(
+        rd_kafka_mock_broker_push_request_error_rtts(cluster, 1, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_NO_ERROR, 9000),
+        RD_KAFKA_RESP_ERR_NO_ERROR);
+    uint64_t deadline_ms = bed_ms() + WB_WAIT_MS;
+    while (wb_totals(&wb).stalled == 0 && bed_ms() < deadline_ms) usleep(10000);
+    assert_true(wb_totals(&wb).stalled > 0);
+    assert_true(wb_log_wait(&out, 100 * PARTITIONS));
+    send_all(&wb, 100);
+    assert_true(wb_log_wait(&out, 200 * PARTITIONS));
+    while (wb_totals(&wb).stalled > 0 && bed_ms() < deadline_ms) usleep(10000);
+    assert_int_equal(wb_totals(&wb).stalled, 0);
+    assert_int_equal(wb_totals(&wb).predictions, 200 * PARTITIONS);
+    wb_halt(&wb);
+    wb_log_close(&out);
+    wb_end(&wb);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +255,7 @@ int main(void)
         cmocka_unit_test(a_stop_while_nothing_can_be_delivered_ends_within_its_time_out),
         cmocka_unit_test(large_outputs_wait_within_the_bound_in_bytes),
         cmocka_unit_test(a_refused_record_comes_again_when_nothing_more_fits),
+        cmocka_unit_test(what_no_broker_answers_stalls_its_partitions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
