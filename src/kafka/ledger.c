@@ -6,10 +6,11 @@
 enum { NONE = UINT32_MAX };
 
 struct entry {
-    int64_t offset;
+    int64_t offset;      /* of the last record, where done ones were joined */
     uint32_t generation; /* of the entry's present use; never 0 */
     uint32_t needed;     /* outputs not acknowledged yet */
     uint32_t next;       /* in the slot's order, or in the free list */
+    uint32_t before;     /* in the slot's order; of all but the head */
     uint32_t slot;       /* NONE: free */
 };
 
@@ -96,6 +97,37 @@ static void advance(struct lp_ledger *ledger, uint32_t index)
     }
 }
 
+static void take_out(struct lp_ledger *ledger, struct slot *slot, uint32_t index)
+{
+    struct entry *entry = &ledger->entries[index];
+    ledger->entries[entry->before].next = entry->next;
+    if (entry->next == NONE) slot->tail = entry->before;
+    else ledger->entries[entry->next].before = entry->before;
+    slot->count--;
+    release(ledger, index);
+}
+
+/* Done records behind an open one are one entry, so that one that stays open does not fill the ledger. */
+static void join(struct lp_ledger *ledger, struct slot *slot, uint32_t index)
+{
+    struct entry *entry = &ledger->entries[index];
+    uint32_t before = entry->before, next = entry->next;
+    if (next != NONE && ledger->entries[next].needed == 0) {
+        entry->offset = ledger->entries[next].offset;
+        take_out(ledger, slot, next);
+    }
+    if (ledger->entries[before].needed > 0) return;
+    ledger->entries[before].offset = entry->offset;
+    take_out(ledger, slot, index);
+}
+
+static void finish(struct lp_ledger *ledger, uint32_t index)
+{
+    uint32_t slot = ledger->entries[index].slot;
+    if (ledger->slots[slot].head == index) advance(ledger, slot);
+    else join(ledger, &ledger->slots[slot], index);
+}
+
 void lp_ledger_open(struct lp_ledger *ledger, uint32_t slot)
 {
     assert(slot < ledger->slots_max && !ledger->slots[slot].open);
@@ -139,6 +171,7 @@ lp_ledger_ticket lp_ledger_add(struct lp_ledger *ledger, uint32_t slot_index, in
     entry->offset = offset;
     entry->needed = outputs;
     entry->next = NONE;
+    entry->before = slot->tail;
     entry->slot = slot_index;
     if (slot->tail == NONE) slot->head = index;
     else ledger->entries[slot->tail].next = index;
@@ -146,7 +179,7 @@ lp_ledger_ticket lp_ledger_add(struct lp_ledger *ledger, uint32_t slot_index, in
     slot->count++;
     ledger->in_flight++;
     lp_ledger_ticket ticket = (uint64_t)entry->generation << 32 | index;
-    if (outputs == 0) advance(ledger, slot_index);
+    if (outputs == 0) finish(ledger, index);
     return ticket;
 }
 
@@ -162,7 +195,7 @@ bool lp_ledger_done(struct lp_ledger *ledger, lp_ledger_ticket ticket)
 {
     struct entry *entry = find(ledger, ticket);
     if (entry == NULL || entry->needed == 0) return false;
-    if (--entry->needed == 0) advance(ledger, entry->slot);
+    if (--entry->needed == 0) finish(ledger, (uint32_t)ticket);
     return true;
 }
 

@@ -1,7 +1,8 @@
 /*
  * What is in flight, per partition and in order: an offset may be stored only when all before it are done.
  * One array of entries for the lane, linked per partition in order of arrival (offsets have gaps), so that memory
- * depends on what is in flight and not on how many partitions there are. Lane thread only; no I/O, no librdkafka.
+ * depends on what is in flight and not on how many partitions there are. Done records behind an open one of their
+ * partition take one entry together. Lane thread only; no I/O, no librdkafka.
  */
 #ifndef LP_KAFKA_LEDGER_H
 #define LP_KAFKA_LEDGER_H
@@ -40,6 +41,7 @@ bool lp_ledger_find(const struct lp_ledger *ledger, lp_ledger_ticket ticket, uin
  */
 bool lp_ledger_take_advanced(struct lp_ledger *ledger, uint32_t *ret_slot, int64_t *ret_next_offset);
 
+/** Entries in use: open records, and runs of done ones behind them. */
 uint32_t lp_ledger_in_flight(const struct lp_ledger *ledger);
 uint32_t lp_ledger_slot_in_flight(const struct lp_ledger *ledger, uint32_t slot);
 uint32_t lp_ledger_free_entries(const struct lp_ledger *ledger);

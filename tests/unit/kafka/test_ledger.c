@@ -82,6 +82,25 @@ static void full_ledger_gives_no_ticket_until_one_is_done(void **state)
     lp_ledger_free(ledger);
 }
 
+static void a_record_that_stays_open_does_not_fill_the_ledger(void **state)
+{
+    struct lp_ledger *ledger = make(4, 2);
+    uint32_t slot;
+    int64_t next;
+    (void)state;
+    lp_ledger_open(ledger, 0);
+    lp_ledger_ticket open = lp_ledger_add(ledger, 0, 1, 1);
+    for (int64_t offset = 2; offset < 100; offset++)
+        assert_true(lp_ledger_done(ledger, lp_ledger_add(ledger, 0, offset, 1)));
+    assert_int_equal(lp_ledger_free_entries(ledger), 2);
+    assert_false(lp_ledger_take_advanced(ledger, &slot, &next));
+    assert_true(lp_ledger_done(ledger, open));
+    assert_true(lp_ledger_take_advanced(ledger, &slot, &next));
+    assert_int_equal(next, 100);
+    assert_int_equal(lp_ledger_free_entries(ledger), 4);
+    lp_ledger_free(ledger);
+}
+
 static void tickets_of_a_closed_slot_are_stale_for_good(void **state)
 {
     struct lp_ledger *ledger = make(2, 2);
@@ -136,8 +155,14 @@ static uint32_t random_below(uint32_t bound)
 static uint32_t model_in_flight(const struct model *model, uint32_t slot)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < model->count; i++)
-        count += model->entries[i].live && (slot == UINT32_MAX || model->entries[i].slot == slot);
+    bool after_done[SLOTS] = {false};
+    for (uint32_t i = 0; i < model->count; i++) {
+        const struct model_entry *entry = &model->entries[i];
+        if (!entry->live || (slot != UINT32_MAX && entry->slot != slot)) continue;
+        bool done = entry->needed == 0;
+        count += !done || !after_done[entry->slot];
+        after_done[entry->slot] = done;
+    }
     return count;
 }
 
@@ -240,6 +265,7 @@ int main(void)
         cmocka_unit_test(offset_is_held_back_by_the_oldest_open_record),
         cmocka_unit_test(records_without_outputs_are_done_in_their_order),
         cmocka_unit_test(full_ledger_gives_no_ticket_until_one_is_done),
+        cmocka_unit_test(a_record_that_stays_open_does_not_fill_the_ledger),
         cmocka_unit_test(tickets_of_a_closed_slot_are_stale_for_good),
         cmocka_unit_test(agrees_with_a_naive_list_over_random_steps),
     };
