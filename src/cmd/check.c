@@ -9,7 +9,6 @@
 #include "kafka/conf.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 static int run(int argc, char **argv);
 
@@ -49,7 +48,7 @@ static int check_config(const struct check *check, const char *path)
     struct lp_error err;
     struct lp_findings findings;
     lp_findings_init(&findings, check->json);
-    enum lp_code rc = lp_config_load(path, environ, check->overrides.items, check->overrides.count, &config, &err);
+    enum lp_code rc = lp_options_load(path, &check->overrides, &config, &err);
     if (rc != LP_OK && check->print_config) {
         lp_findings_done(&findings);
         return lp_command_fail(&lp_command_check, &err);

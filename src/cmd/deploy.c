@@ -13,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { READ_TIMEOUT_MS = 15000, WRITE_TIMEOUT_MS = 15000, DEFAULT_WAIT_MS = 60000, WAIT_MAX_MS = 24 * 3600 * 1000 };
 
 struct arguments {
@@ -44,8 +42,7 @@ static int open_fleet(const struct lp_command *command, int argc, char **argv, i
     int code =
         lp_options_parse(command, argc, argv, options, operands == 2 ? 7 : 4, operands, operands, &args->operands);
     if (code >= 0) return code;
-    if (lp_config_load(args->operands.items[0], environ, args->overrides.items, args->overrides.count, &args->config,
-                       &err) != LP_OK)
+    if (lp_options_load(args->operands.items[0], &args->overrides, &args->config, &err) != LP_OK)
         return lp_command_fail(command, &err);
     lp_log_setup(LP_LOG_ERROR, LP_LOG_LOGFMT);
     if (lp_fleet_open(&args->fleet, args->config, args->slot, READ_TIMEOUT_MS, &err) != LP_OK)
@@ -66,6 +63,12 @@ static int put(const struct lp_command *command, struct arguments *args, const s
 {
     struct lp_fleet *fleet = &args->fleet;
     struct lp_error err;
+    if (fleet->generation >= LP_GENERATION_MAX) {
+        (void)lp_fail(&err, LP_E_LIMIT, LP_FATAL,
+                      "slot %s: generation 2^53 - 1 is used, none is above it: name another slot, or new topics",
+                      fleet->slot);
+        return lp_command_fail(command, &err);
+    }
     uint64_t generation = fleet->generation + 1;
     bool paused = fleet->desired != NULL && fleet->desired->paused;
     char *json = lp_desired_encode(generation, active, previous, paused);

@@ -1,5 +1,6 @@
 #include "cmd/fleet.h"
 
+#include "control/signature.h"
 #include "core/clock.h"
 #include "kafka/reader.h"
 #include "kafka/sink.h"
@@ -8,12 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { POLL_MS = 100, HEARTBEATS_ALIVE = 3 };
 
 static void raise_generation(struct lp_fleet *fleet, uint64_t generation)
 {
     if (generation > fleet->generation) fleet->generation = generation;
+}
+
+/* As the workers see it, where their trusted keys are at hand. */
+static bool is_vouched_for(const struct lp_fleet *fleet, const struct lp_desired *desired)
+{
+    const char *keys = fleet->config->model_trusted_keys_path;
+    struct lp_error err;
+    return keys == NULL || access(keys, R_OK) != 0 ||
+           lp_signature_verify(keys, desired->active.sha256, desired->active.signature, &err) == LP_OK;
 }
 
 static void on_control(struct lp_fleet *fleet, const struct lp_reader_record *record)
@@ -24,6 +35,10 @@ static void on_control(struct lp_fleet *fleet, const struct lp_reader_record *re
     if (record->value.data != NULL &&
         lp_desired_parse(record->value, (size_t)fleet->config->control_max_bytes, &desired, &err) != LP_OK)
         return; /* a record that no worker accepts either */
+    if (desired != NULL && !is_vouched_for(fleet, desired)) {
+        lp_desired_free(desired);
+        return;
+    }
     lp_desired_free(fleet->desired);
     fleet->desired = desired;
     if (desired != NULL) raise_generation(fleet, desired->generation);
@@ -76,7 +91,9 @@ static void on_status(struct lp_fleet *fleet, const struct lp_reader_record *rec
         return;
     }
     if (lp_status_record_parse(record->value, &status, &err) != LP_OK) return;
-    raise_generation(fleet, status.generation);
+    /* With trusted keys a refusal may speak of what nobody signed, whose generation is not used up. */
+    if (status.state != LP_SLOT_REFUSED || fleet->config->model_trusted_keys_path == NULL)
+        raise_generation(fleet, status.generation);
     learn_accepted(fleet, &status);
     if (known == NULL && fleet->replica_count < LP_FLEET_REPLICAS_MAX) known = &fleet->replicas[fleet->replica_count++];
     else if (known != NULL) lp_status_record_done(known);

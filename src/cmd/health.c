@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { ANSWER_MAX_BYTES = 64 * 1024 };
 
@@ -67,7 +66,7 @@ static int ask_configured(const struct health *health, const char *path)
 {
     struct lp_config *config;
     struct lp_error err;
-    if (lp_config_load(path, environ, health->overrides.items, health->overrides.count, &config, &err) != LP_OK)
+    if (lp_options_load(path, &health->overrides, &config, &err) != LP_OK)
         return lp_command_fail(&lp_command_health, &err);
     int code = LP_EXIT_FAILED;
     if (strcmp(config->http_listen, "off") == 0)

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 enum { HELP_INDEX = LP_OPTIONS_MAX };
 
@@ -122,4 +124,14 @@ int lp_options_parse(const struct lp_command *command, int argc, char **argv, co
     if (ret_operands->count > operands_max)
         return lp_command_misuse(command, "%s: one too many", ret_operands->items[operands_max]);
     return -1;
+}
+
+enum lp_code lp_options_load(const char *path, const struct lp_overrides *overrides, struct lp_config **ret_config,
+                             struct lp_error *err)
+{
+    /* Also where the kernel pipes dumps to a program, which no resource limit stops. */
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    LP_TRY(lp_config_load(path, environ, overrides->items, overrides->count, ret_config, err));
+    if ((*ret_config)->core_dump) (void)prctl(PR_SET_DUMPABLE, 1);
+    return LP_OK;
 }

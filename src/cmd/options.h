@@ -55,4 +55,13 @@ struct lp_operands {
 int lp_options_parse(const struct lp_command *command, int argc, char **argv, const struct lp_option *options,
                      uint32_t option_count, int operands_min, int operands_max, struct lp_operands *ret_operands);
 
+/**
+ * lp_config_load with the environment. From here on a crash leaves no core dump, unless core.dump allows it: the
+ * process holds passwords, and that of `deploy --sign` a private key.
+ *
+ * @param path NULL: no file
+ */
+LP_MUST_USE enum lp_code lp_options_load(const char *path, const struct lp_overrides *overrides,
+                                         struct lp_config **ret_config, struct lp_error *err);
+
 #endif

@@ -8,7 +8,6 @@
 
 #include <malloc.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { TICK_MS = 100 };
@@ -56,12 +55,9 @@ static int run(int argc, char **argv)
     struct lp_error err;
     lp_signals_install();
     keep_fetch_buffers();
-    if (lp_config_load(operands.count > 0 ? operands.items[0] : NULL, environ, overrides.items, overrides.count,
-                       &config, &err) != LP_OK)
+    if (lp_options_load(operands.count > 0 ? operands.items[0] : NULL, &overrides, &config, &err) != LP_OK)
         return lp_command_fail(&lp_command_run, &err);
     lp_log_setup((enum lp_log_level)config->log_level, (enum lp_log_format)config->log_format);
-    /* Also where the kernel pipes dumps to a program, which no resource limit stops. */
-    if (!config->core_dump) (void)prctl(PR_SET_DUMPABLE, 0);
     if (lp_worker_start(config, lp_signals_interrupted, NULL, &worker, &err) != LP_OK)
         code = lp_signals_received() != 0 ? LP_EXIT_OK : lp_command_fail(&lp_command_run, &err);
     else code = serve(worker);

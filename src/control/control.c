@@ -130,7 +130,7 @@ static void finish_replay(struct lp_control *control)
     } else if (wanted != NULL) {
         start_with(control, wanted);
     } else if (control->spoiled != NULL) {
-        /* The topic has a record, if one that nobody can read: model.uri is for a topic that has none. */
+        /* The topic has a record, if only refused ones: model.uri is for a topic that has none. */
         control_say(control, 0, LP_SLOT_REFUSED, control->spoiled);
     } else {
         start_from_configuration(control);
@@ -187,6 +187,15 @@ static bool keep_higher(struct lp_desired **kept, struct lp_desired *desired)
     return true;
 }
 
+/* Of the signature only: before the record is kept, observed or given a load. Loading looks at it again. */
+static enum lp_code check_signature(const struct lp_control *control, const struct lp_desired *desired,
+                                    struct lp_error *err)
+{
+    if (control->options.trusted_keys_path == NULL) return LP_OK;
+    return lp_signature_verify(control->options.trusted_keys_path, desired->active.sha256, desired->active.signature,
+                               err);
+}
+
 static void on_control_record(struct lp_control *control, const struct lp_reader_record *record)
 {
     if (!lp_span_is(record->key, control->options.slot)) return; /* another slot's */
@@ -198,8 +207,11 @@ static void on_control_record(struct lp_control *control, const struct lp_reader
     }
     struct lp_desired *desired = NULL;
     struct lp_error err;
-    if (lp_desired_parse(record->value, control->options.control_max_bytes, &desired, &err) != LP_OK) {
-        control_refuse(control, 0, err.text);
+    enum lp_code rc = lp_desired_parse(record->value, control->options.control_max_bytes, &desired, &err);
+    if (rc == LP_OK) rc = check_signature(control, desired, &err);
+    if (rc != LP_OK) {
+        control_refuse(control, desired != NULL ? desired->generation : 0, err.text);
+        lp_desired_free(desired);
         if (!replayed && control->spoiled == NULL) control->spoiled = strdup(err.text);
         return;
     }

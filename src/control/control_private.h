@@ -30,7 +30,7 @@ struct lp_control {
     struct lp_limiter loads, refusals;
     uint64_t untold;   /* refusals that were not reported since the last that was */
     bool paused;       /* by the last state acted upon */
-    uint64_t observed; /* highest generation acted upon or refused */
+    uint64_t observed; /* highest generation acted upon, its model loaded or not */
     uint64_t next_status_ns, next_trouble_ns;
 
     pthread_mutex_t mutex;          /* guards what follows */

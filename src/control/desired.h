@@ -5,11 +5,12 @@
 #include "control/signature.h"
 #include "core/error.h"
 #include "core/span.h"
+#include "model/bundle.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LP_URI_MAX_BYTES = 4096, LP_SHA256_TEXT_BYTES = 65 };
+enum { LP_URI_MAX_BYTES = 4096 };
 #define LP_GENERATION_MAX ((INT64_C(1) << 53) - 1)
 
 struct lp_model_source {

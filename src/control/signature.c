@@ -57,6 +57,7 @@ static bool key_id(EVP_PKEY *key, char ret_id[LP_KEY_ID_DIGITS + 1])
 /* What is asked of the trusted keys: their number, and the one with an id. */
 struct search {
     const char *wanted; /* id; NULL: none */
+    bool in_folder;     /* what is no PEM is nobody's key there, and stepped over */
     EVP_PKEY *found;
     uint32_t count;
 };
@@ -120,24 +121,33 @@ static enum lp_code take_file(struct search *search, const char *path, struct lp
     bool ended = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
     ERR_clear_error();
     fclose(file);
-    if (rc == LP_OK && (!ended || search->count == before))
+    bool stray = search->in_folder && ended;
+    if (rc == LP_OK && (!ended || search->count == before) && !stray)
         rc = lp_fail(err, LP_E_INVALID, LP_FATAL, "%s: %s: write PEM (openssl pkey -pubout)", path,
                      ended ? "holds no public key" : "a block in it breaks off");
     return rc;
 }
 
+/* Folders, devices, what is too large to be a key. One that cannot be looked at is left to who opens it. */
+static bool is_stray(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && (!S_ISREG(info.st_mode) || info.st_size > KEY_FILE_MAX_BYTES);
+}
+
 static enum lp_code take_folder(struct search *search, const char *path, struct lp_error *err)
 {
     DIR *folder = opendir(path);
+    search->in_folder = true;
     if (folder == NULL) return lp_fail(err, LP_E_IO, LP_FATAL, "%s: %s", path, strerror(errno));
     enum lp_code rc = LP_OK;
     for (const struct dirent *entry; rc == LP_OK && (entry = readdir(folder)) != NULL;) {
         char file[PATH_BYTES];
         if (entry->d_name[0] == '.') continue; /* also what Kubernetes keeps beside a mounted secret's files */
         int length = snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-        rc = length > 0 && (size_t)length < sizeof file
-                 ? take_file(search, file, err)
-                 : lp_fail(err, LP_E_LIMIT, LP_FATAL, "%s: a path over %d bytes", path, PATH_BYTES);
+        if (length < 0 || (size_t)length >= sizeof file)
+            rc = lp_fail(err, LP_E_LIMIT, LP_FATAL, "%s: a path over %d bytes", path, PATH_BYTES);
+        else if (!is_stray(file)) rc = take_file(search, file, err);
     }
     closedir(folder);
     return rc;

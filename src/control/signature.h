@@ -25,7 +25,8 @@ bool lp_signature_is_valid(const char *text);
 /**
  * Did one of the trusted keys sign this SHA-256? The keys are read anew, so that one that is taken away counts no more.
  *
- * @param keys_path a PEM file with public keys, or a folder of such files (names with a leading dot are left out)
+ * @param keys_path a PEM file with public keys, or a folder of such files (names with a leading dot, folders and files
+ *                  without a PEM block are left out; a block that is no usable public key is an error)
  * @param sha256    64 lower-case hexadecimal digits
  * @param signature empty: none
  * @return LP_E_REFUSED (unsigned, unknown key, wrong signature), LP_E_INVALID (form, a key that is not Ed25519),

@@ -21,7 +21,8 @@ LP_MUST_USE enum lp_code lp_source_uri_path(const char *uri, const char *root, c
 LP_MUST_USE enum lp_code lp_source_file_uri(const char *path, char ret_uri[LP_URI_MAX_BYTES + 1], struct lp_error *err);
 
 /**
- * Resolve, check the signature, load, compare the SHA-256, verify the golden rows, warm up.
+ * Resolve, check the signature, read, compare the SHA-256, parse, verify the golden rows, warm up. Without a stated
+ * SHA-256 (our own configuration's model) the signature is checked after parsing.
  *
  * @param trusted_keys_path see lp_signature_verify; NULL: signatures are not looked at
  * @return LP_OK and a model with one reference; otherwise the reason, fit for a status record
@@ -29,8 +30,5 @@ LP_MUST_USE enum lp_code lp_source_file_uri(const char *path, char ret_uri[LP_UR
 LP_MUST_USE enum lp_code lp_source_load_model(const struct lp_model_source *source, const char *root,
                                               const char *trusted_keys_path, const struct lp_model_options *options,
                                               struct lp_model **ret_model, struct lp_error *err);
-
-/** 64 lower-case hexadecimal digits and a zero. */
-void lp_sha256_text(const unsigned char sha256[LP_SHA256_BYTES], char ret_text[LP_SHA256_TEXT_BYTES]);
 
 #endif

@@ -48,6 +48,8 @@ static CURLcode set_tls(const struct lp_registry *registry, CURL *easy)
                    {CURLOPT_SSLKEY, registry->key_path},
                    {CURLOPT_KEYPASSWD, registry->key_password}};
     CURLcode code = CURLE_OK;
+    /* Builds of libcurl trust a folder of the system's, beside the file, unless told not to. */
+    if (registry->ca_path != NULL) code = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     for (size_t i = 0; code == CURLE_OK && i < sizeof options / sizeof *options; i++)
         if (options[i].text != NULL) code = curl_easy_setopt(easy, options[i].option, options[i].text);
     return code;

@@ -89,8 +89,9 @@ static const struct hopeless {
     {RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT, true,
      "the brokers' transaction.max.timeout.ms is below 15000: raise it, or use delivery=at_least_once"},
     {RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, true,
-     "grant Write and Describe on the transactional id (prefix lepton-GROUP-)"},
-    {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, true, "grant IdempotentWrite on the cluster"},
+     "grant Write on the transactional id (prefix lepton-GROUP-)"},
+    {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, true,
+     "grant Write on the topics that are written; brokers before 2.8 also want IdempotentWrite on the cluster"},
     {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, false, "grant Read on the group"},
     {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, false, "grant Write on the output topics"},
 };

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,29 +22,45 @@ struct owned {
     struct lp_bundle_storage storage;
 };
 
-static enum lp_code parse_into(struct lp_bundle *bundle, struct lp_span bytes, struct lp_error *err)
+void lp_sha256_text(const unsigned char sha256[LP_SHA256_BYTES], char ret_text[LP_SHA256_TEXT_BYTES])
+{
+    for (int i = 0; i < LP_SHA256_BYTES; i++) snprintf(ret_text + 2 * i, 3, "%02x", sha256[i]);
+}
+
+/* The hash comes first: what is not the file that is wanted reaches no parser. */
+static enum lp_code parse_into(struct lp_bundle *bundle, struct lp_span bytes, const char *sha256, struct lp_error *err)
 {
     struct lp_span manifest;
     unsigned int size = 0;
+    char got[LP_SHA256_TEXT_BYTES];
     if (EVP_Digest(bytes.data, bytes.size, bundle->sha256, &size, EVP_sha256(), NULL) != 1 || size != LP_SHA256_BYTES)
         return lp_fail(err, LP_E_IO, LP_FATAL, "libcrypto has no SHA-256: check its configuration");
+    lp_sha256_text(bundle->sha256, got);
+    if (sha256 != NULL && strcmp(sha256, got) != 0)
+        return lp_fail(err, LP_E_MISMATCH, LP_FATAL, "SHA-256 is %s, wanted %.64s: the file is not the one deployed",
+                       got, sha256);
     bundle->file_bytes = bytes.size;
     LP_TRY(lp_safetensors_parse(bundle, bytes, &manifest, err));
     bundle->manifest_json = (const char *)manifest.data;
     return lp_manifest_read(bundle, manifest, err);
 }
 
-enum lp_code lp_bundle_parse(struct lp_span bytes, struct lp_bundle **ret_bundle, struct lp_error *err)
+static enum lp_code parse(struct lp_span bytes, const char *sha256, struct lp_bundle **ret_bundle, struct lp_error *err)
 {
     struct owned *owned = calloc(1, sizeof *owned);
     if (owned == NULL) return lp_fail_memory(err, sizeof *owned);
     owned->bundle.storage = &owned->storage;
     owned->storage.bytes = sizeof *owned;
     owned->storage.budget = BUDGET_BYTES + (uint64_t)BUDGET_FILE_FACTOR * bytes.size;
-    enum lp_code rc = parse_into(&owned->bundle, bytes, err);
+    enum lp_code rc = parse_into(&owned->bundle, bytes, sha256, err);
     if (rc == LP_OK) *ret_bundle = &owned->bundle;
     else lp_bundle_free(&owned->bundle);
     return rc;
+}
+
+enum lp_code lp_bundle_parse(struct lp_span bytes, struct lp_bundle **ret_bundle, struct lp_error *err)
+{
+    return parse(bytes, NULL, ret_bundle, err);
 }
 
 void lp_bundle_free(struct lp_bundle *bundle)
@@ -90,6 +107,12 @@ static enum lp_code read_file(int fd, unsigned char *bytes, size_t size, struct 
 
 enum lp_code lp_bundle_load(const char *path, uint64_t max_bytes, struct lp_bundle **ret_bundle, struct lp_error *err)
 {
+    return lp_bundle_load_exactly(path, max_bytes, NULL, ret_bundle, err);
+}
+
+enum lp_code lp_bundle_load_exactly(const char *path, uint64_t max_bytes, const char *sha256,
+                                    struct lp_bundle **ret_bundle, struct lp_error *err)
+{
     int fd = -1;
     size_t size = 0;
     unsigned char *bytes = NULL;
@@ -97,7 +120,7 @@ enum lp_code lp_bundle_load(const char *path, uint64_t max_bytes, struct lp_bund
     LP_GUARD(open_file(path, max_bytes, &fd, &size, err));
     bytes = malloc(size > 0 ? size : 1);
     rc = bytes != NULL ? read_file(fd, bytes, size, err) : lp_fail_memory(err, size);
-    if (rc == LP_OK) rc = lp_bundle_parse(lp_span_of(bytes, size), ret_bundle, err);
+    if (rc == LP_OK) rc = parse(lp_span_of(bytes, size), sha256, ret_bundle, err);
 out:
     free(bytes);
     if (fd >= 0) close(fd);

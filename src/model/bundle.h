@@ -52,6 +52,7 @@ enum {
     LP_BUNDLE_NODES_MAX = 1 << 28, /* of trees */
     LP_NAME_MAX_BYTES = 255,
     LP_SHA256_BYTES = 32,
+    LP_SHA256_TEXT_BYTES = 2 * LP_SHA256_BYTES + 1,
 };
 
 struct lp_tensor {
@@ -130,10 +131,20 @@ struct lp_bundle {
 LP_MUST_USE enum lp_code lp_bundle_load(const char *path, uint64_t max_bytes, struct lp_bundle **ret_bundle,
                                         struct lp_error *err);
 
+/**
+ * As lp_bundle_load, of one file only: LP_E_MISMATCH, before a byte of it is parsed, for any other.
+ * @param sha256 64 lower-case hexadecimal digits; NULL: any file
+ */
+LP_MUST_USE enum lp_code lp_bundle_load_exactly(const char *path, uint64_t max_bytes, const char *sha256,
+                                                struct lp_bundle **ret_bundle, struct lp_error *err);
+
 /** As lp_bundle_load, from memory (copied). */
 LP_MUST_USE enum lp_code lp_bundle_parse(struct lp_span bytes, struct lp_bundle **ret_bundle, struct lp_error *err);
 
 void lp_bundle_free(struct lp_bundle *bundle);
+
+/** 64 lower-case hexadecimal digits and a zero. */
+void lp_sha256_text(const unsigned char sha256[LP_SHA256_BYTES], char ret_text[LP_SHA256_TEXT_BYTES]);
 
 /** Heap that the bundle holds, in bytes as asked of the allocator. */
 uint64_t lp_bundle_heap_bytes(const struct lp_bundle *bundle);

@@ -102,7 +102,7 @@ enum lp_code lp_model_load(const char *path, const struct lp_model_options *opti
                            struct lp_error *err)
 {
     struct lp_bundle *bundle;
-    enum lp_code rc = lp_bundle_load(path, options->bundle_max_bytes, &bundle, err);
+    enum lp_code rc = lp_bundle_load_exactly(path, options->bundle_max_bytes, options->sha256, &bundle, err);
     return rc == LP_OK ? lp_model_new(bundle, options, ret_model, err) : rc;
 }
 

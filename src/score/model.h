@@ -25,6 +25,7 @@ struct lp_model {
 struct lp_model_options {
     uint64_t bundle_max_bytes;
     bool require_golden;
+    const char *sha256; /* lp_model_load, borrowed: see lp_bundle_load_exactly; NULL: any file */
 };
 
 /**

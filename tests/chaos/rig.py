@@ -398,7 +398,7 @@ class Rig:
         self.control.deploy(self.generation, self.pool.models[version].path, **more)
 
     def hostile_values(self, rng):
-        """Control records that must change nothing. Those with a generation of their own use it up."""
+        """Control records that leave what serves. Those that are well formed, with no keys set, use their generation up."""
         self.generation += 1
         good = {"format": 1, "generation": self.generation,
                 "active": {"uri": self.pool.models["1"].uri, "sha256": sha256(self.pool.models["1"].path)}}

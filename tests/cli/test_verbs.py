@@ -1,7 +1,11 @@
 """What holds for every verb, lepton --version, and lepton health against a worker played by this file."""
 
 import http.server
+import os
 import re
+import resource
+import signal
+import subprocess
 import threading
 import time
 import unittest
@@ -63,6 +67,24 @@ class Verbs(unittest.TestCase):
             self.assertRegex(out, re.compile(pattern, re.M))
         _, out, _ = run("--version", environment={"LEPTON_CPU_DISABLE": "avx2"})
         self.assertIn("cpu level baseline", out)
+
+
+class Secrets(unittest.TestCase):
+    def test_a_crash_of_a_verb_with_secrets_leaves_no_core_dump(self):
+        """They wait for brokers that are not there, with the configuration's passwords in memory."""
+        def unlimited():
+            resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+        path = write("secrets.properties", PROPERTIES % "127.0.0.1:1" + "control.topic=c\nstatus.topic=s\n")
+        for verb in ("status", "rollback", "run"):
+            child = subprocess.Popen([program.LEPTON, verb, path], cwd=program.FOLDER.name, preexec_fn=unlimited,
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(1)
+            os.kill(child.pid, signal.SIGABRT)
+            status = os.waitpid(child.pid, 0)[1]
+            child.returncode = -signal.SIGABRT
+            self.assertTrue(os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGABRT, verb)
+            self.assertFalse(os.WCOREDUMP(status), verb)
 
 
 class Health(unittest.TestCase):

@@ -135,8 +135,15 @@ class Fleet(KafkaCase):
             self.assertRegex(control.wait(generation, "refused")["reason"], "not signed|none of the 1 trusted|is wrong")
             self.assertEqual(self.served(), (2, "3"))
 
+        # Nor do they use up generations: what is deployed next is above the last that was signed.
+        control.send(json.dumps({"format": 1, "generation": 2 ** 53 - 1, "active": unsigned}).encode())
+        control.wait(2 ** 53 - 1, "refused")
+        code, out, err = self.lepton("deploy", three.path, "--sign", key, "--json")
+        self.assertEqual((code, json.loads(out)["generation"]), (0, 3), err)
+
         # A predecessor that nobody signed is no way round it: what was accepted last serves instead.
-        control.send(json.dumps({"format": 1, "generation": 20, "active": unsigned, "previous": unsigned}).encode())
+        gone = {**desired["active"], "uri": "file://%s/gone.safetensors" % os.path.dirname(two.path)}
+        control.send(json.dumps({"format": 1, "generation": 20, "active": gone, "previous": unsigned}).encode())
         control.wait(20, "refused")
         worker.stop()
         worker.start()
@@ -151,6 +158,13 @@ class Fleet(KafkaCase):
         self.assertEqual(code, 0, err)
         self.assertEqual(json.loads(out)["active"]["signature"], self.signed_by_openssl(key, three.path))
         self.assertEqual(self.served(), (22, "3"))
+
+        # Who may write and has a signed file can take the highest generation: then deploy says so.
+        control.send(json.dumps({"format": 1, "generation": 2 ** 53 - 1, "active": desired["active"]}).encode())
+        control.wait(2 ** 53 - 1, "live")
+        code, _, err = self.lepton("deploy", three.path, "--sign", key)
+        self.assertEqual(code, 1)
+        self.assertIn("none is above it", err)
         worker.stop()
 
 

@@ -3,7 +3,10 @@
  * lanes: these tests stand in for the lanes themselves. */
 #include "support/worker_bed.h"
 
+#include "control/signature.h"
 #include "worker/kafka_conf.h"
+
+#include "unit/control/signature_cases.inc"
 
 enum { LOADS_PER_MINUTE = 4 };
 
@@ -21,6 +24,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
 
 static struct lp_kafka_conf conf;
 static struct lp_control *control;
+static const char *trusted_keys_path;          /* NULL: signatures are not looked at */
 static atomic_uint_fast64_t staged_generation; /* UINT64_MAX: retired or none */
 
 static enum lp_code check_nothing(void *context, const struct lp_model *model, struct lp_error *err)
@@ -55,6 +59,7 @@ static int take_down(void **state)
     if (control != NULL) lp_control_stop(control, true, 5000);
     lp_control_free(control);
     control = NULL;
+    trusted_keys_path = NULL;
     lp_kafka_conf_done(&conf);
     lp_config_free(wb.config);
     wb_end(&wb);
@@ -70,6 +75,7 @@ static void run(const char *model_uri)
                                          .slot = "default",
                                          .replica = "r1",
                                          .root = WB_FOLDER,
+                                         .trusted_keys_path = trusted_keys_path,
                                          .model_uri = model_uri,
                                          .model = {.bundle_max_bytes = 1 << 20},
                                          .control_max_bytes = 65536,
@@ -337,6 +343,77 @@ static void a_null_value_retires_at_once_and_takes_what_waits_along(void **state
     assert_int_equal(state_now().state, LP_SLOT_RETIRED);
 }
 
+/* --- signatures --- */
+
+#define MOST "9007199254740991" /* the highest generation there is */
+
+static const char *put(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_true(file != NULL && fputs(text, file) >= 0);
+    fclose(file);
+    return path;
+}
+
+/* Release key 0 is trusted, and signs what is deployed here. */
+static void trust(void)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "/tmp/lepton-replay-%d.pub", (int)getpid());
+    trusted_keys_path = put(path, public_0);
+}
+
+static void deploy_signed(uint64_t generation, const char *name)
+{
+    char source[1024], text[4096], path[512], key[64], sha256[65], signature[LP_SIGNATURE_TEXT_BYTES];
+    snprintf(path, sizeof path, "%s/%s.safetensors", WB_FOLDER, name);
+    snprintf(key, sizeof key, "/tmp/lepton-replay-%d.pem", (int)getpid());
+    wb_sha256(path, sha256);
+    BED_OK(lp_signature_make(put(key, private_0), sha256, signature, &bed_err));
+    unlink(key);
+    snprintf(source, sizeof source, "{\"uri\":\"file://%s\",\"sha256\":\"%s\",\"signature\":\"%s\"}", path, sha256,
+             signature);
+    snprintf(text, sizeof text, "{\"format\":1,\"generation\":%llu,\"active\":%s}", (unsigned long long)generation,
+             source);
+    wb_control(&wb, "default", text);
+}
+
+static const char unsigned_highest[] = "{\"format\":1,\"generation\":" MOST ",\"paused\":true,\"active\":{\"uri\":"
+                                       "\"file://" WB_FOLDER "/a.safetensors\",\"sha256\":"
+                                       "\"0000000000000000000000000000000000000000000000000000000000000000\"}}";
+
+static void what_nobody_trusted_signed_uses_up_no_generation_and_no_load(void **state)
+{
+    (void)state;
+    struct wb_log status;
+    wb_log_open(&status, &wb, "status", 1);
+    trust();
+    deploy_signed(1, "a");
+    run(NULL);
+    wait_state(LP_SLOT_LIVE, 1);
+    for (int i = 0; i < 2 * LOADS_PER_MINUTE; i++) wb_deploy(&wb, (uint64_t)(100 + i), "c", "");
+    wb_control(&wb, "default", unsigned_highest);
+    json_t *record = wb_status_wait(&status, 9007199254740991, "refused");
+    assert_non_null(strstr(json_string_value(json_object_get(record, "reason")), "not signed"));
+    json_decref(record);
+    deploy_signed(2, "b");
+    wait_state(LP_SLOT_LIVE, 2);
+    wb_log_close(&status);
+    unlink(trusted_keys_path);
+}
+
+static void what_nobody_trusted_signed_displaces_nothing_at_the_start(void **state)
+{
+    (void)state;
+    trust();
+    deploy_signed(3, "b");
+    wb_control(&wb, "default", unsigned_highest);
+    run(NULL);
+    wait_state(LP_SLOT_LIVE, 3);
+    assert_string_equal(state_now().version, "2");
+    unlink(trusted_keys_path);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, take_down)
@@ -354,6 +431,8 @@ int main(void)
         TEST(of_more_loads_than_a_minute_may_have_the_latest_waits_and_wins),
         TEST(a_null_value_retires_at_once_and_takes_what_waits_along),
         TEST(what_was_accepted_is_still_told_after_a_restart_that_cannot_load_it),
+        TEST(what_nobody_trusted_signed_uses_up_no_generation_and_no_load),
+        TEST(what_nobody_trusted_signed_displaces_nothing_at_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
