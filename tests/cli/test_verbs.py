@@ -79,7 +79,10 @@ class Secrets(unittest.TestCase):
         for verb in ("status", "rollback", "run"):
             child = subprocess.Popen([program.LEPTON, verb, path], cwd=program.FOLDER.name, preexec_fn=unlimited,
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(1)
+            deadline = time.monotonic() + 30
+            while len(os.listdir("/proc/%d/task" % child.pid)) == 1:  # the client's threads start with the secrets read
+                self.assertLess(time.monotonic(), deadline, verb)
+                time.sleep(0.02)
             os.kill(child.pid, signal.SIGABRT)
             status = os.waitpid(child.pid, 0)[1]
             child.returncode = -signal.SIGABRT

@@ -127,6 +127,9 @@ static void refuse_all(struct wb *wb, struct wb_log *status)
     uint64_t generation = 2;
     const char *wrong_hash = "{\"uri\":\"file://" WB_FOLDER "/b.safetensors\",\"sha256\":\"" ZEROS "\"}";
     refused_model(wb, status, generation++, wrong_hash, "", "SHA-256");
+    /* No parser has seen it, or it would have been refused for what is in it. */
+    const char *damaged_too = "{\"uri\":\"file://" WB_FOLDER "/truncate.safetensors\",\"sha256\":\"" ZEROS "\"}";
+    refused_model(wb, status, generation++, damaged_too, "", "SHA-256");
     const char *missing = "{\"uri\":\"file://" WB_FOLDER "/nobody.safetensors\",\"sha256\":\"" ZEROS "\"}";
     refused_model(wb, status, generation++, missing, "", "No such file");
     const char *outside = "{\"uri\":\"file:///etc/passwd\",\"sha256\":\"" ZEROS "\"}";
@@ -216,13 +219,13 @@ static void refusals_leave_the_old_model_serving(void **state)
     refuse_all(&wb, &status);
     serves(&wb, &out, 0, &next);
     malformed_records_are_refused(&wb, &status);
-    old_generations_are_ignored(&wb, &status, 9);
+    old_generations_are_ignored(&wb, &status, 10);
     wb_control(&wb, "another slot", "{");
     serves(&wb, &out, 0, &next);
 
     /* A null value retires: still a member of the group, nothing is consumed. */
     wb_control(&wb, "default", NULL);
-    json_decref(wb_status_wait(&status, 9, "retired"));
+    json_decref(wb_status_wait(&status, 10, "retired"));
     while (!wb_taken(&wb)) usleep(1000);
     size_t before = out.count;
     for (int i = 0; i < 10; i++) wb_send_case(&wb, 0, next++, WB_CASES);
@@ -232,18 +235,18 @@ static void refusals_leave_the_old_model_serving(void **state)
     assert_false(lp_worker_ready(wb.worker, &reason));
     assert_string_equal(reason, "no model live");
     /* A later deployment revives it, and what waited is scored. */
-    wb_deploy(&wb, 10, "b", "");
+    wb_deploy(&wb, 11, "b", "");
     assert_true(wb_log_wait(&out, before + 10));
     serves(&wb, &out, 1, &next);
     /* Paused: the same without a change of model. */
-    wb_deploy(&wb, 11, "c", ",\"paused\":true");
-    json_decref(wb_status_wait(&status, 11, "live"));
+    wb_deploy(&wb, 12, "c", ",\"paused\":true");
+    json_decref(wb_status_wait(&status, 12, "live"));
     wb_send_case(&wb, 0, next++, WB_CASES);
     wb_flush(&wb);
     before = out.count;
     assert_true(wb_log_wait(&out, before));
     assert_false(lp_worker_ready(wb.worker, &reason));
-    wb_deploy(&wb, 12, "c", "");
+    wb_deploy(&wb, 13, "c", "");
     assert_true(wb_log_wait(&out, before + 1));
     for (size_t i = 0; i < out.count; i++) assert_int_equal(wb_parse(&out.records[i]).offset, i);
 
