@@ -33,7 +33,8 @@ enum lp_code lp_storage_charge(struct lp_bundle_storage *storage, uint64_t count
     uint64_t bytes;
     if (__builtin_mul_overflow(count, (uint64_t)element_bytes, &bytes) || bytes > storage->budget - storage->charged)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL,
-                       "the manifest needs more than %llu bytes, many times the file's size: it repeats its tensors",
+                       "the manifest needs more than %llu bytes, many times the file's size: it repeats its tensors, "
+                       "or has many trees of one leaf",
                        (unsigned long long)storage->budget);
     storage->charged += bytes;
     return LP_OK;

@@ -5,7 +5,7 @@ import os
 import tempfile
 import unittest
 
-from program import run
+from program import bundle, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NETWORK = os.path.join(HERE, "../../src/demo/data/flights-1.safetensors")
@@ -44,6 +44,16 @@ class Bench(unittest.TestCase):
             answer = self.answer(bundle)
         self.check_levels(answer)
         self.assertIn("walk", answer["levels"][-1]["kernels"])
+
+    def test_a_wide_model_is_timed_with_fewer_rows(self):
+        width = 2 ** 18  # 64 rows of it are 128 MiB
+        feature = {"name": "v", "from": "v", "kind": "vector", "width": width, "missing": {"policy": "reject"}}
+        graph, tensors = bundle.dense_graph([([[0.0]] * width, [0.0])])
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "wide.safetensors")
+            bundle.write_bundle(path, bundle.make_manifest("wide", "1", "regression", [feature], graph, "identity"), tensors)
+            answer = self.answer(path)
+        self.assertEqual([r["batch"] for r in answer["levels"][0]["results"]], BATCHES[:4])
 
     def test_the_price_is_of_a_million_rows(self):
         for result in self.answer(NETWORK, "--price-per-core-hour", "0.036")["levels"][0]["results"]:

@@ -162,6 +162,38 @@ static void put_nest(struct copy *copy, const struct model *model, size_t at)
     free(nest);
 }
 
+static void put_numbers(struct lp_buffer *to, const char *key, uint32_t count, uint32_t step, uint32_t value)
+{
+    lp_buffer_format(to, "\"%s\":[", key);
+    for (uint32_t i = 0; i < count; i++) lp_buffer_format(to, "%s%u", i > 0 ? "," : "", i * step + value);
+    lp_buffer_text(to, "]");
+}
+
+/* Category sets of one tree of XGBoost's JSON: each of all categories, for one node or for as many. */
+static void put_sets(struct copy *copy, const struct model *model)
+{
+    enum { MANY = 60000 };
+    static const char first[] = "\"categories\":[", last[] = "\"categories_sizes\":[";
+    const unsigned char *begin = memmem(copy->bytes, copy->size, first, sizeof first - 1), *end = NULL;
+    if (model->is_text || model->is_binary || begin == NULL) return;
+    size_t at = (size_t)(begin - copy->bytes);
+    begin = memmem(begin, copy->size - at, last, sizeof last - 1);
+    if (begin != NULL) end = memchr(begin, ']', copy->size - (size_t)(begin - copy->bytes));
+    if (end == NULL) return;
+    struct lp_buffer sets;
+    uint32_t step = (uint32_t)chance(2);
+    lp_buffer_init(&sets, FILE_MAX_BYTES * 4);
+    put_numbers(&sets, "categories", MANY, 0, 1);
+    lp_buffer_text(&sets, ",");
+    put_numbers(&sets, "categories_nodes", MANY, step, 0);
+    lp_buffer_text(&sets, ",");
+    put_numbers(&sets, "categories_segments", MANY, 0, 0);
+    lp_buffer_text(&sets, ",");
+    put_numbers(&sets, "categories_sizes", MANY, 0, MANY);
+    splice(copy, at, (size_t)(end - copy->bytes) + 1, sets.data, sets.size);
+    lp_buffer_done(&sets);
+}
+
 static void mutate(struct copy *copy, const struct model *model)
 {
     struct token a = model->tokens[chance(model->token_count)], b = model->tokens[chance(model->token_count)];
@@ -173,7 +205,10 @@ static void mutate(struct copy *copy, const struct model *model)
     case 2: copy->bytes[at] = (unsigned char)chance(256); break;
     case 3: splice(copy, a.begin, a.end, NULL, 0); break;
     case 4: splice(copy, a.begin, a.begin, model->bytes + a.begin, a.end - a.begin); break;
-    case 5: put_nest(copy, model, a.begin); break;
+    case 5:
+        if (chance(8) > 0) put_nest(copy, model, a.begin);
+        else put_sets(copy, model);
+        break;
     case 6:
     case 7: splice(copy, a.begin, a.end, model->bytes + b.begin, b.end - b.begin); break;
     default: put_hostile_number(copy, model, a); break;
