@@ -162,14 +162,14 @@ static void put_nest(struct copy *copy, const struct model *model, size_t at)
     free(nest);
 }
 
-static void put_numbers(struct lp_buffer *to, const char *key, uint32_t count, uint32_t step, uint32_t value)
+static void put_numbers(struct lp_buffer *to, const char *key, uint32_t count, uint32_t value)
 {
     lp_buffer_format(to, "\"%s\":[", key);
-    for (uint32_t i = 0; i < count; i++) lp_buffer_format(to, "%s%u", i > 0 ? "," : "", i * step + value);
+    for (uint32_t i = 0; i < count; i++) lp_buffer_format(to, "%s%u", i > 0 ? "," : "", value);
     lp_buffer_text(to, "]");
 }
 
-/* Category sets of one tree of XGBoost's JSON: each of all categories, for one node or for as many. */
+/* Category sets of one tree of XGBoost's JSON: many for one node, each of all categories. */
 static void put_sets(struct copy *copy, const struct model *model)
 {
     enum { MANY = 60000 };
@@ -181,15 +181,14 @@ static void put_sets(struct copy *copy, const struct model *model)
     if (begin != NULL) end = memchr(begin, ']', copy->size - (size_t)(begin - copy->bytes));
     if (end == NULL) return;
     struct lp_buffer sets;
-    uint32_t step = (uint32_t)chance(2);
     lp_buffer_init(&sets, FILE_MAX_BYTES * 4);
-    put_numbers(&sets, "categories", MANY, 0, 1);
+    put_numbers(&sets, "categories", MANY, 1);
     lp_buffer_text(&sets, ",");
-    put_numbers(&sets, "categories_nodes", MANY, step, 0);
+    put_numbers(&sets, "categories_nodes", MANY, 0);
     lp_buffer_text(&sets, ",");
-    put_numbers(&sets, "categories_segments", MANY, 0, 0);
+    put_numbers(&sets, "categories_segments", MANY, 0);
     lp_buffer_text(&sets, ",");
-    put_numbers(&sets, "categories_sizes", MANY, 0, MANY);
+    put_numbers(&sets, "categories_sizes", MANY, MANY);
     splice(copy, at, (size_t)(end - copy->bytes) + 1, sets.data, sets.size);
     lp_buffer_done(&sets);
 }
@@ -206,7 +205,7 @@ static void mutate(struct copy *copy, const struct model *model)
     case 3: splice(copy, a.begin, a.end, NULL, 0); break;
     case 4: splice(copy, a.begin, a.begin, model->bytes + a.begin, a.end - a.begin); break;
     case 5:
-        if (chance(8) > 0) put_nest(copy, model, a.begin);
+        if (chance(12) > 0) put_nest(copy, model, a.begin);
         else put_sets(copy, model);
         break;
     case 6:
