@@ -26,15 +26,17 @@ static json_t *number_feature(const struct lp_draft *draft, const struct lp_draf
                      "missing", missing);
 }
 
-/* A category outside the vocabulary: LightGBM takes it for a missing value, XGBoost refuses the row. */
-static json_t *category_feature(const struct lp_draft *draft, const struct lp_draft_feature *feature)
+/*
+ * A category outside the vocabulary is a missing value, as LightGBM has it. XGBoost refuses such a row, but takes
+ * missing ones, and a policy of `reject` would refuse both.
+ */
+static json_t *category_feature(const struct lp_draft_feature *feature)
 {
-    const char *missing = draft->compare == LP_TREES_XGBOOST ? "reject" : "keep";
     json_t *vocabulary = json_array();
     for (uint32_t i = 0; i < feature->vocabulary_count; i++)
         json_array_append_new(vocabulary, json_string(feature->vocabulary[i]));
     return json_pack("{s:s, s:o, s:s, s:{s:s}, s:{s:s, s:o, s:b}}", "name", feature->name, "from",
-                     path_of(feature->name), "kind", "category", "missing", "policy", missing, "encode", "method",
+                     path_of(feature->name), "kind", "category", "missing", "policy", "keep", "encode", "method",
                      "index", "vocabulary", vocabulary, "unknown", 0);
 }
 
@@ -43,8 +45,7 @@ json_t *lp_import_spec(const struct lp_draft *draft, const char *name, const cha
     json_t *features = json_array();
     for (uint32_t i = 0; i < draft->column_count; i++) {
         const struct lp_draft_feature *feature = &draft->features[i];
-        json_t *made =
-            feature->vocabulary_count > 0 ? category_feature(draft, feature) : number_feature(draft, feature);
+        json_t *made = feature->vocabulary_count > 0 ? category_feature(feature) : number_feature(draft, feature);
         if (json_array_append_new(features, made) != 0) {
             json_decref(features);
             return NULL;
