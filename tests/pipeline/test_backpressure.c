@@ -188,37 +188,6 @@ static void large_outputs_wait_within_the_bound_in_bytes(void **state)
     stop_under_refusals(&wb);
 }
 
-/* The first prediction is refused for good while all that may be in flight is behind it: its record must come again
- * for the dead letters all the same, or nothing ever advances. */
-static void a_refused_record_comes_again_when_nothing_more_fits(void **state)
-{
-    (void)state;
-    struct wb wb;
-    struct wb_log out, dead;
-    wb_start(&wb, 1);
-    wb_log_open(&out, &wb, "out", 1);
-    wb_log_open(&dead, &wb, "dead", 1);
-    for (int i = 0; i < RECORDS; i++) wb_send_case(&wb, 0, i, WB_CASES);
-    wb_flush(&wb);
-    wb_deploy(&wb, 1, "a", "");
-    wb_run(&wb, (const char *[]){"inflight.max_records", "512", "status.topic", "", "kafka.producer.max.in.flight", "1",
-                                 NULL});
-    assert_int_equal(rd_kafka_mock_broker_push_request_error_rtts(cluster, 1, API_PRODUCE, 2, MSG_SIZE_TOO_LARGE, 1000,
-                                                                  MSG_SIZE_TOO_LARGE, 1000),
-                     RD_KAFKA_RESP_ERR_NO_ERROR);
-    uint64_t deadline_ms = bed_ms() + WB_WAIT_MS;
-    while (wb_totals(&wb).in_flight < IN_FLIGHT_MAX && bed_ms() < deadline_ms) usleep(1000);
-    assert_int_equal(wb_totals(&wb).in_flight, IN_FLIGHT_MAX);
-    assert_true(wb_log_wait(&dead, 1));
-    assert_true(wb_log_wait(&out, RECORDS - 1));
-    assert_int_equal(wb_totals(&wb).dead_letters, 1);
-    assert_non_null(dead.records[0].value);
-    wb_halt(&wb);
-    wb_log_close(&out);
-    wb_log_close(&dead);
-    wb_end(&wb);
-}
-
 /* The client waits for an answer without end and reports nothing: the partitions wait, and it shows. */
 static void what_no_broker_answers_stalls_its_partitions(void **state)
 {
@@ -254,7 +223,6 @@ int main(void)
         cmocka_unit_test(a_stop_during_a_stream_ends_within_its_time_out),
         cmocka_unit_test(a_stop_while_nothing_can_be_delivered_ends_within_its_time_out),
         cmocka_unit_test(large_outputs_wait_within_the_bound_in_bytes),
-        cmocka_unit_test(a_refused_record_comes_again_when_nothing_more_fits),
         cmocka_unit_test(what_no_broker_answers_stalls_its_partitions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
