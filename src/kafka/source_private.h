@@ -20,12 +20,12 @@ struct source_slot {
     uint32_t topic_index;
     int32_t partition;
     bool used;
-    bool held;        /* paused; records are dropped until the seek to `next` is done */
-    bool wanted;      /* held, and to be fetched again from `next` */
-    bool in_order;    /* a record was handed over since the assignment or the last seek: what follows comes in order */
-    bool exact;       /* the first record after a seek: it should be `next` */
-    bool asked_again; /* it was not, and the seek was repeated */
-    bool begun;       /* `begin` is known: where to go back to while the group has nothing committed */
+    bool held;     /* paused; records are dropped until the seek to `next` is done */
+    bool wanted;   /* held, and to be fetched again from `next` */
+    bool in_order; /* a record was handed over since the assignment or the last seek: what follows comes in order */
+    bool exact;    /* the first record after a seek: it should be `next` */
+    uint8_t asked; /* it was not, and the seek was repeated so often */
+    bool begun;    /* `begin` is known: where to go back to while the group has nothing committed */
     bool start_unknown; /* held because the group's offset could not be asked for yet */
     bool rewound;       /* held because the log ends before `next` had it: to be handed back and begun anew */
 };

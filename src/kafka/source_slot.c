@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTITION_MAX = 1 << 20, SEEK_TIMEOUT_MS = 2000 };
+enum { PARTITION_MAX = 1 << 20, SEEK_TIMEOUT_MS = 2000, ASK_MAX = 5 };
 
 /* --- slots --- */
 
@@ -138,10 +138,11 @@ static bool admit(struct lp_source *source, struct source_slot *slot, int64_t of
         note_behind(source, slot, offset);
         return false;
     }
-    if (slot->exact && !slot->asked_again) {
-        /* Either the record at `next` was removed meanwhile, or this one was fetched before the seek: ask once more. */
+    if (slot->exact && slot->asked < ASK_MAX) {
+        /* Either the record at `next` was removed meanwhile, or this one was fetched before the seek, which librdkafka
+         * before 2.4.0 may do more than once: ask again before a record is passed over. */
         source->state.stale_records++;
-        slot->asked_again = true;
+        slot->asked++;
         source_slot_hold(source, slot, slot->next);
         slot->wanted = true;
         source->attention = true;
@@ -166,7 +167,7 @@ static void hand_over(struct lp_source *source, uint32_t slot_index, rd_kafka_me
         .message = message,
     };
     slot->exact = false;
-    slot->asked_again = false;
+    slot->asked = 0;
     enum lp_source_step step = source->callbacks.record(source->callbacks.context, &record);
     if (__builtin_expect(step == LP_SOURCE_HOLD, 0)) {
         source_slot_hold(source, slot, record.offset);
