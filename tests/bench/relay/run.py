@@ -33,7 +33,7 @@ from worker import Worker, binary
 
 PARTITIONS = 4
 LEAN_BYTES = 29  # what the relay writes when no prediction tells the size
-QUEUE_KB = 65536
+QUEUE_KB = 8192  # what lepton takes by default
 DISTINCT = 200_000  # records encoded once and sent over and over
 
 
