@@ -2,7 +2,7 @@
  * Transactions of a sink. The client has one owner at a time: the lane, while a transaction is open, or the committer,
  * while one is being committed, aborted or begun anew. What the lane sends meanwhile waits in the stage.
  *
- * Errors are judged in this order (FACTS of KIP-447, as Kafka Streams does): what requires an abort is aborted; what is
+ * Errors are judged in this order (KIP-447, as Kafka Streams does): what requires an abort is aborted; what is
  * retriable is called again, the same call with the same arguments; all else makes the producer anew, which fences
  * whatever the old one left behind, so that the group's offsets are final when the caller asks for them.
  */
