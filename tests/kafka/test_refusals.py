@@ -115,7 +115,7 @@ class Refusals(KafkaCase):
         self.broker.wait_count(self.names["dead"], 2, 90, worker.check_alive)
         self.wait_committed(60)
         self.assertEqual(worker.metric("lepton_stalled_partitions"), 0)
-        self.assertIn("output_resumed", worker.child.log())
+        wait_for(lambda: "output_resumed" in worker.child.log(), 10, "the end of the stall to be told")  # at its next tick
         worker.stop()
         self.check_scored_once(without=bad)
         self.assertEqual({self.origin(h) for _, h in self.letters()}, bad)
