@@ -17,19 +17,18 @@ static int run(int argc, char **argv);
 
 const struct lp_command lp_command_import = {
     .name = "import",
-    .help = "make a bundle of an XGBoost or LightGBM model",
+    .help = "make a bundle of an XGBoost, LightGBM or ONNX model",
     .usage =
         "usage: lepton import MODEL -o BUNDLE [--name NAME] [--version TEXT] [--from FEATURE=PATH]...\n"
         "                     [--features SPEC] [--golden FILE] [--all-iterations]\n"
         "       lepton import MODEL --print-spec\n"
         "\n"
-        "Reads XGBoost's JSON and UBJSON (save_model of 1.x to 3.x) and LightGBM's text (save_model of 3.x and 4.x), "
-        "told\n"
-        "apart by content; `-` is stdin. The bundle scores as the library does: the same leaves, the same sums, the "
-        "same\n"
-        "transform. What cannot be served so is refused with its name. Features are read from the record's field of "
-        "their\n"
-        "name (f0, f1, ... where the model has none).\n"
+        "Reads XGBoost's JSON and UBJSON (save_model of 1.x to 3.x), LightGBM's text (save_model of 3.x and 4.x) and\n"
+        "ONNX (opsets 9 to 21, with the data files beside it), told apart by content; `-` is stdin. The bundle scores "
+        "as\n"
+        "the library does; what cannot be served so is refused with its name. Features are read from the record's "
+        "field\n"
+        "of their name (f0, f1, ... where the model has none; an ONNX input of many numbers is an array).\n"
         "\n"
         "  -o FILE           where to write the bundle\n"
         "  --name NAME       the model's name; the file's, without its ending\n"
@@ -71,6 +70,14 @@ static void name_after(const char *path, char *name)
     snprintf(name, NAME_BYTES, "%s", strcmp(path, "-") == 0 ? "model" : base);
     char *dot = strrchr(name, '.');
     if (dot != NULL && dot != name) *dot = '\0';
+}
+
+/* Where files that the model names would be; NULL: nowhere. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (strcmp(path, "-") == 0) return NULL;
+    return slash != NULL ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
 }
 
 static enum lp_code apply_features(const char *path, json_t *spec, struct lp_error *err)
@@ -137,22 +144,51 @@ static enum lp_code verify(struct lp_span bytes, char *sha256, struct lp_error *
     return rc;
 }
 
+static uint64_t parameter_count(const struct lp_graph *graph)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < graph->count; i++) {
+        const struct lp_tensor *const tensors[] = {graph->ops[i].weight, graph->ops[i].bias, graph->ops[i].constant};
+        for (size_t k = 0; k < sizeof tensors / sizeof *tensors; k++)
+            count += tensors[k] != NULL ? tensors[k]->count : 0;
+    }
+    return count;
+}
+
+/* What the model is made of, in words. */
+static void describe(const struct lp_draft *draft, char *text, size_t bytes)
+{
+    if (draft->is_network)
+        snprintf(text, bytes, "%u ops, %llu parameters", draft->graph.count,
+                 (unsigned long long)parameter_count(&draft->graph));
+    else snprintf(text, bytes, "%u trees", lp_forest_tree_count(&draft->forest));
+}
+
+static void report_json(const struct request *request, const struct lp_draft *draft, const char *sha256, size_t bytes)
+{
+    json_t *line = json_pack("{s:s, s:s, s:I, s:s, s:I, s:I}", "bundle", request->out, "sha256", sha256, "bytes",
+                             (json_int_t)bytes, "source", draft->source, "features", (json_int_t)draft->column_count,
+                             "outputs", (json_int_t)draft->output_count);
+    if (draft->is_network) {
+        json_object_set_new(line, "ops", json_integer(draft->graph.count));
+        json_object_set_new(line, "parameters", json_integer((json_int_t)parameter_count(&draft->graph)));
+    } else json_object_set_new(line, "trees", json_integer(lp_forest_tree_count(&draft->forest)));
+    char *text = line != NULL ? json_dumps(line, JSON_COMPACT) : NULL;
+    puts(text != NULL ? text : "{}");
+    free(text);
+    json_decref(line);
+}
+
 static void report(const struct request *request, const struct lp_draft *draft, const char *sha256, size_t bytes)
 {
-    uint32_t trees = lp_forest_tree_count(&draft->forest);
+    char made_of[NAME_BYTES];
+    describe(draft, made_of, sizeof made_of);
     if (request->json) {
-        json_t *line =
-            json_pack("{s:s, s:s, s:I, s:s, s:I, s:I, s:I}", "bundle", request->out, "sha256", sha256, "bytes",
-                      (json_int_t)bytes, "source", draft->source, "trees", (json_int_t)trees, "features",
-                      (json_int_t)draft->column_count, "outputs", (json_int_t)draft->output_count);
-        char *text = line != NULL ? json_dumps(line, JSON_COMPACT) : NULL;
-        puts(text != NULL ? text : "{}");
-        free(text);
-        json_decref(line);
+        report_json(request, draft, sha256, bytes);
         return;
     }
-    lp_print_safe(stdout, "%s: %s, %u trees, %u features, %u outputs, %zu bytes, sha256 %.16s...\n", request->out,
-                  draft->source, trees, draft->column_count, draft->output_count, bytes, sha256);
+    lp_print_safe(stdout, "%s: %s, %s, %u features, %u outputs, %zu bytes, sha256 %.16s...\n", request->out,
+                  draft->source, made_of, draft->column_count, draft->output_count, bytes, sha256);
 }
 
 static enum lp_code write_bundle(const struct request *request, const struct lp_draft *draft, const json_t *spec,
@@ -188,7 +224,11 @@ static enum lp_code import(const struct request *request, struct lp_error *err)
     json_t *spec = NULL, *golden = NULL;
     enum lp_code rc = read_file(request->path, &bytes, &model, err);
     if (rc == LP_OK) {
-        rc = lp_import_read(model, &request->options, &draft, err);
+        struct lp_import_options options = request->options;
+        char *folder = folder_of(request->path);
+        options.folder = folder;
+        rc = lp_import_read(model, &options, &draft, err);
+        free(folder);
         if (rc != LP_OK) lp_error_wrap(err, "%s", request->path);
     }
     lp_bytes_close(&bytes);

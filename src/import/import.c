@@ -1,8 +1,10 @@
 #include "import/import.h"
 
+#include "import/onnx/recognize.h"
+
 #include <string.h>
 
-enum kind { KIND_JSON, KIND_UBJSON, KIND_LIGHTGBM };
+enum kind { KIND_JSON, KIND_UBJSON, KIND_LIGHTGBM, KIND_ONNX };
 
 static bool begins_with(struct lp_span bytes, const char *text)
 {
@@ -29,8 +31,12 @@ static enum lp_code recognize(struct lp_span bytes, enum kind *ret_kind, struct 
     if (at < bytes.size && bytes.data[at] == '[')
         return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
                        "what XGBoost's dump_model wrote: it cannot be loaded back; use save_model");
+    if (lp_onnx_recognize(bytes)) {
+        *ret_kind = KIND_ONNX;
+        return LP_OK;
+    }
     return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
-                   "neither XGBoost's JSON or UBJSON nor LightGBM's text: these can be imported");
+                   "neither XGBoost's JSON or UBJSON, nor LightGBM's text, nor ONNX: these can be imported");
 }
 
 enum lp_code lp_import_read(struct lp_span bytes, const struct lp_import_options *options, struct lp_draft *ret_draft,
@@ -40,8 +46,9 @@ enum lp_code lp_import_read(struct lp_span bytes, const struct lp_import_options
     LP_TRY(recognize(bytes, &kind, err));
     struct lp_draft draft;
     lp_draft_init(&draft, bytes.size);
-    enum lp_code rc = kind == KIND_LIGHTGBM ? lp_import_lightgbm(bytes, &draft, err)
-                                            : lp_import_xgboost(bytes, kind == KIND_UBJSON, options, &draft, err);
+    enum lp_code rc = kind == KIND_ONNX       ? lp_import_onnx(bytes, options, &draft, err)
+                      : kind == KIND_LIGHTGBM ? lp_import_lightgbm(bytes, &draft, err)
+                                              : lp_import_xgboost(bytes, kind == KIND_UBJSON, options, &draft, err);
     if (rc == LP_OK) *ret_draft = draft;
     else lp_draft_done(&draft);
     return rc;

@@ -16,7 +16,7 @@ struct lp_import_mapping {
 };
 
 /**
- * Read a model, its kind recognized by content: XGBoost JSON and UBJSON, LightGBM text.
+ * Read a model, its kind recognized by content: XGBoost JSON and UBJSON, LightGBM text, ONNX.
  *
  * @param bytes     borrowed for the call
  * @param ret_draft caller's storage; lp_draft_done on success only

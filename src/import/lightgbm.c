@@ -113,7 +113,7 @@ static enum lp_code finish(struct lp_lightgbm *file, struct lp_error *err)
     snprintf(draft->source, sizeof draft->source, "lightgbm %.*s", (int)file->version.size,
              (const char *)file->version.data);
     draft->compare = LP_TREES_LIGHTGBM;
-    draft->column_count = (uint32_t)file->feature_max + 1;
+    draft->column_count = draft->feature_count = (uint32_t)file->feature_max + 1;
     draft->output_count = each;
     if (file->averages && count > 0) draft->divisor = (double)(count / each);
     uint32_t *output = (void *)draft->forest.output.data;

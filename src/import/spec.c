@@ -3,13 +3,14 @@
 
 #include <string.h>
 
-/* A path that reads the field of exactly this name. */
-static json_t *path_of(const char *name)
+/* A path that reads the field of exactly this name; of an element `name[i]` its place in the array `name`. */
+static json_t *path_of(const struct lp_draft_feature *feature)
 {
     struct lp_buffer text;
     lp_buffer_init(&text, 2 * LP_NAME_MAX_BYTES + 1);
+    const char *name = feature->name, *element = feature->is_element ? strrchr(name, '[') : NULL;
     for (; *name != '\0'; name++) {
-        if (strchr(".[]\\", *name) != NULL) lp_buffer_append(&text, "\\", 1);
+        if (strchr(".[]\\", *name) != NULL && (element == NULL || name < element)) lp_buffer_append(&text, "\\", 1);
         lp_buffer_append(&text, name, 1);
     }
     json_t *path = text.failed ? NULL : json_stringn((const char *)text.data, text.size);
@@ -18,40 +19,49 @@ static json_t *path_of(const char *name)
 }
 
 /* Missing goes on as NaN where the model defines it; gblinear passes over missing features: 0 adds nothing. */
+static json_t *missing_of(const struct lp_draft *draft, const struct lp_draft_feature *feature)
+{
+    if (draft->is_linear) return json_pack("{s:s, s:i}", "policy", "value", "value", 0);
+    return json_pack("{s:s}", "policy", feature->rejects_missing ? "reject" : "keep");
+}
+
 static json_t *number_feature(const struct lp_draft *draft, const struct lp_draft_feature *feature)
 {
-    json_t *missing = draft->is_linear ? json_pack("{s:s, s:i}", "policy", "value", "value", 0)
-                                       : json_pack("{s:s}", "policy", "keep");
-    return json_pack("{s:s, s:o, s:s, s:o}", "name", feature->name, "from", path_of(feature->name), "kind", "number",
-                     "missing", missing);
+    json_t *made = json_pack("{s:s, s:o, s:s, s:o}", "name", feature->name, "from", path_of(feature), "kind",
+                             feature->width > 0 ? "vector" : "number", "missing", missing_of(draft, feature));
+    if (feature->width > 0) json_object_set_new(made, "width", json_integer(feature->width));
+    return made;
 }
 
 /*
  * A category outside the vocabulary is a missing value, as LightGBM has it. XGBoost refuses such a row, but takes
- * missing ones, and a policy of `reject` would refuse both.
+ * missing ones, and a policy of `reject` would refuse both. An ONNX encoder has an answer of its own for it.
  */
-static json_t *category_feature(const struct lp_draft_feature *feature)
+static json_t *category_feature(const struct lp_draft *draft, const struct lp_draft_feature *feature)
 {
     json_t *vocabulary = json_array();
     for (uint32_t i = 0; i < feature->vocabulary_count; i++)
         json_array_append_new(vocabulary, json_string(feature->vocabulary[i]));
-    return json_pack("{s:s, s:o, s:s, s:{s:s}, s:{s:s, s:o, s:b}}", "name", feature->name, "from",
-                     path_of(feature->name), "kind", "category", "missing", "policy", "keep", "encode", "method",
-                     "index", "vocabulary", vocabulary, "unknown", 0);
+    return json_pack("{s:s, s:o, s:s, s:o, s:{s:s, s:o, s:b}}", "name", feature->name, "from", path_of(feature), "kind",
+                     "category", "missing", missing_of(draft, feature), "encode", "method", "index", "vocabulary",
+                     vocabulary, "unknown", feature->unknown_bucket ? 1 : 0);
 }
 
 json_t *lp_import_spec(const struct lp_draft *draft, const char *name, const char *version)
 {
     json_t *features = json_array();
-    for (uint32_t i = 0; i < draft->column_count; i++) {
+    for (uint32_t i = 0; i < draft->feature_count; i++) {
         const struct lp_draft_feature *feature = &draft->features[i];
-        json_t *made = feature->vocabulary_count > 0 ? category_feature(feature) : number_feature(draft, feature);
+        json_t *made =
+            feature->vocabulary_count > 0 ? category_feature(draft, feature) : number_feature(draft, feature);
         if (json_array_append_new(features, made) != 0) {
             json_decref(features);
             return NULL;
         }
     }
-    return json_pack("{s:s, s:s, s:o}", "name", name, "version", version, "features", features);
+    json_t *labels = draft->label_count > 0 ? json_array() : NULL;
+    for (uint32_t i = 0; i < draft->label_count; i++) json_array_append_new(labels, json_string(draft->labels[i]));
+    return json_pack("{s:s, s:s, s:o, s:o*}", "name", name, "version", version, "features", features, "labels", labels);
 }
 
 static json_t *find_feature(const json_t *features, const char *name, size_t *ret_index)

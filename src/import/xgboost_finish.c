@@ -131,7 +131,7 @@ static enum lp_code take_features(struct lp_xgboost *file, struct lp_error *err)
 {
     struct lp_draft *draft = file->draft;
     size_t names = file->names.size / sizeof(char *), cats = file->vocabularies.size / sizeof *draft->features;
-    draft->column_count = (uint32_t)file->feature_count;
+    draft->column_count = draft->feature_count = (uint32_t)file->feature_count;
     draft->features = lp_storage_take(&draft->storage, draft->column_count, sizeof *draft->features, err);
     if (draft->features == NULL) return lp_failed(err->code);
     if (names != 0 && names != draft->column_count)

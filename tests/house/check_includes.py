@@ -24,6 +24,7 @@ OWNED = {
     "openssl/": {"model", "control"},
     "jansson.h": {"decode", "model", "import", "control", "demo", "cmd"},
     "zlib.h": {"demo", "cmd"},
+    "protobuf-c/": {"import"},
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 
