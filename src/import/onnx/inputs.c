@@ -81,7 +81,7 @@ enum lp_code lp_onnx_features_slice(struct lp_onnx *onnx, uint32_t begin, uint32
 static enum lp_code add_numbers(struct lp_onnx *onnx, struct lp_onnx_value *value, uint32_t width, struct lp_error *err)
 {
     uint32_t begin = 0, flat;
-    LP_TRY(add_feature(onnx, value->name, value->rank > 0 ? width : 0, err));
+    LP_TRY(add_feature(onnx, value->name, width > 1 ? width : 0, err));
     LP_TRY(take_columns(onnx, width, &begin, err));
     LP_TRY(lp_onnx_features_slice(onnx, begin, begin + width, &flat, err));
     value->kind = LP_ONNX_ROW;

@@ -1,19 +1,102 @@
-/* Ops of the default domain, and of com.microsoft. */
-#include "import/onnx/onnx.h"
-
-static enum lp_code same(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_error *err)
-{
-    struct lp_onnx_value *input = lp_onnx_input(onnx, node, 0);
-    if (input == NULL) return lp_onnx_bad(node, err, "input 0 is missing");
-    lp_onnx_bind_value(onnx, node, 0, input);
-    return LP_OK;
-}
+/* Which op of the default domain and of com.microsoft is lowered and folded by what. */
+#include "import/onnx/lower.h"
 
 const struct lp_onnx_op lp_onnx_ops[] = {
-    {"Identity", same, same},
+    {"Identity", lp_onnx_same, lp_onnx_same},
+    {"Dropout", lp_onnx_dropout, lp_onnx_dropout},
+    {"Cast", lp_onnx_cast, lp_onnx_fold_cast},
+    {"Constant", lp_onnx_constant, NULL},
+    {"ConstantOfShape", NULL, lp_onnx_fold_filled},
+    {"Shape", lp_onnx_shape, lp_onnx_shape},
+    {"Size", NULL, lp_onnx_size},
+    {"Range", NULL, lp_onnx_fold_range},
+    {"Where", NULL, lp_onnx_fold_where},
+    {"Equal", NULL, lp_onnx_fold_compare},
+    {"Greater", NULL, lp_onnx_fold_compare},
+    {"GreaterOrEqual", NULL, lp_onnx_fold_compare},
+    {"Less", NULL, lp_onnx_fold_compare},
+    {"LessOrEqual", NULL, lp_onnx_fold_compare},
+    {"And", NULL, lp_onnx_fold_compare},
+    {"Or", NULL, lp_onnx_fold_compare},
+    {"Not", NULL, lp_onnx_fold_unary},
+
+    {"Reshape", lp_onnx_lower_reshape, lp_onnx_fold_reshape},
+    {"Flatten", lp_onnx_lower_flatten, lp_onnx_fold_flatten},
+    {"Squeeze", lp_onnx_lower_squeeze, lp_onnx_fold_squeeze},
+    {"Unsqueeze", lp_onnx_lower_unsqueeze, lp_onnx_fold_unsqueeze},
+    {"Expand", lp_onnx_lower_expand, lp_onnx_fold_expand},
+    {"Transpose", lp_onnx_lower_transpose, lp_onnx_fold_transpose},
+    {"Concat", lp_onnx_lower_concat, lp_onnx_fold_concat},
+    {"Split", lp_onnx_lower_split, lp_onnx_fold_split},
+    {"Slice", lp_onnx_lower_slice, lp_onnx_fold_slice},
+    {"Gather", lp_onnx_lower_gather, lp_onnx_fold_gather},
+
+    {"Add", lp_onnx_lower_binary, lp_onnx_fold_binary},
+    {"Sub", lp_onnx_lower_binary, lp_onnx_fold_binary},
+    {"Mul", lp_onnx_lower_binary, lp_onnx_fold_binary},
+    {"Div", lp_onnx_lower_binary, lp_onnx_fold_binary},
+    {"Pow", lp_onnx_lower_binary, lp_onnx_fold_binary},
+    {"Min", lp_onnx_lower_binary, lp_onnx_fold_binary},
+    {"Max", lp_onnx_lower_binary, lp_onnx_fold_binary},
+    {"Sum", lp_onnx_lower_binary, lp_onnx_fold_binary},
+    {"Mean", lp_onnx_lower_binary, lp_onnx_fold_binary},
+
+    {"Relu", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"LeakyRelu", lp_onnx_lower_unary, NULL},
+    {"Elu", lp_onnx_lower_unary, NULL},
+    {"Selu", lp_onnx_lower_unary, NULL},
+    {"Celu", lp_onnx_lower_unary, NULL},
+    {"ThresholdedRelu", lp_onnx_lower_unary, NULL},
+    {"HardSigmoid", lp_onnx_lower_unary, NULL},
+    {"HardSwish", lp_onnx_lower_unary, NULL},
+    {"Gelu", lp_onnx_lower_unary, NULL},
+    {"Mish", lp_onnx_lower_unary, NULL},
+    {"Softplus", lp_onnx_lower_unary, NULL},
+    {"Softsign", lp_onnx_lower_unary, NULL},
+    {"PRelu", lp_onnx_lower_prelu, NULL},
+    {"Clip", lp_onnx_lower_clip, NULL},
+    {"Tanh", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Sigmoid", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Exp", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Log", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Sqrt", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Abs", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Neg", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Reciprocal", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Erf", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Floor", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Ceil", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Round", lp_onnx_lower_unary, lp_onnx_fold_unary},
+    {"Sign", lp_onnx_lower_unary, lp_onnx_fold_unary},
+
+    {"MatMul", lp_onnx_lower_matmul, NULL},
+    {"Gemm", lp_onnx_lower_gemm, NULL},
+    {"Softmax", lp_onnx_lower_softmax, NULL},
+    {"LogSoftmax", lp_onnx_lower_softmax, NULL},
+    {"BatchNormalization", lp_onnx_lower_batch_norm, NULL},
+    {"LayerNormalization", lp_onnx_lower_layer_norm, NULL},
+
+    {"ReduceSum", lp_onnx_lower_reduce, lp_onnx_fold_reduce},
+    {"ReduceMean", lp_onnx_lower_reduce, NULL},
+    {"ReduceMax", lp_onnx_lower_reduce, lp_onnx_fold_reduce},
+    {"ReduceMin", lp_onnx_lower_reduce, lp_onnx_fold_reduce},
+    {"ReduceProd", lp_onnx_lower_reduce, lp_onnx_fold_reduce},
+    {"ReduceL1", lp_onnx_lower_reduce, NULL},
+    {"ReduceL2", lp_onnx_lower_reduce, NULL},
+    {"ReduceSumSquare", lp_onnx_lower_reduce, NULL},
+    {"ReduceLogSum", lp_onnx_lower_reduce, NULL},
+    {"ReduceLogSumExp", lp_onnx_lower_reduce, NULL},
+
+    {"Conv", lp_onnx_lower_conv, NULL},
+    {"MaxPool", lp_onnx_lower_pool, NULL},
+    {"AveragePool", lp_onnx_lower_pool, NULL},
+    {"GlobalAveragePool", lp_onnx_lower_global_pool, NULL},
+    {"GlobalMaxPool", lp_onnx_lower_global_pool, NULL},
     {NULL, NULL, NULL},
 };
 
 const struct lp_onnx_op lp_onnx_contrib_ops[] = {
+    {"Gelu", lp_onnx_lower_unary, NULL},
+    {"QuickGelu", lp_onnx_lower_unary, NULL},
     {NULL, NULL, NULL},
 };
