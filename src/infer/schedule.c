@@ -39,6 +39,8 @@ static enum lp_code check_op(const struct lp_bundle *bundle, uint32_t i, uint32_
         return lp_fail(err, LP_E_MISMATCH, LP_FATAL, "plan: op %u wants %u values, %s has %u", i, op->in_width,
                        op->input, width);
     if (op->kind == LP_OP_DENSE) return check_dense(op, i, err);
+    if (op->kind != LP_OP_ACTIVATION || op->activation > LP_ACTIVATION_SOFTPLUS)
+        return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "plan: op %u is not in this release", i);
     if (op->in_width != op->out_width)
         return lp_fail(err, LP_E_MISMATCH, LP_FATAL,
                        "plan: op %u: an activation keeps the width, this one goes from %u to %u", i, op->in_width,

@@ -4,8 +4,9 @@
 
 #include "core/error.h"
 #include "core/span.h"
-#include "kernels/trees/trees.h"
 #include "model/feature.h"
+#include "model/op.h"
+#include "model/tensor.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -21,28 +22,13 @@ enum lp_link {
     LP_LINK_LOG1P_EXP,     /* log(1 + exp(x)) */
     LP_LINK_HINGE,         /* 1 above 0, else 0 */
 };
-enum lp_dtype { LP_DTYPE_F32, LP_DTYPE_F64, LP_DTYPE_I64, LP_DTYPE_I32, LP_DTYPE_U8 };
-enum lp_op_kind { LP_OP_DENSE, LP_OP_ACTIVATION, LP_OP_TREES };
-enum lp_activation {
-    LP_ACTIVATION_NONE,
-    LP_ACTIVATION_RELU,
-    LP_ACTIVATION_LEAKY_RELU, /* alpha */
-    LP_ACTIVATION_ELU,        /* alpha */
-    LP_ACTIVATION_TANH,
-    LP_ACTIVATION_SIGMOID,
-    LP_ACTIVATION_GELU,      /* erf form */
-    LP_ACTIVATION_GELU_TANH, /* tanh form */
-    LP_ACTIVATION_SILU,
-    LP_ACTIVATION_SOFTPLUS,
-};
-
 enum {
     LP_BUNDLE_HEADER_MAX_BYTES = 100 * 1000 * 1000,
     LP_BUNDLE_FEATURES_MAX = 16384,
     LP_BUNDLE_COLUMNS_MAX = 1 << 20,
     LP_BUNDLE_OPS_MAX = 4096,
+    LP_BUNDLE_VALUES_MAX = 1 << 25, /* elements of all values of a graph together */
     LP_BUNDLE_TENSORS_MAX = 65536,
-    LP_BUNDLE_RANK_MAX = 8,
     LP_BUNDLE_OUTPUTS_MAX = 65536,
     LP_BUNDLE_GOLDEN_MAX = 10000,
     LP_BUNDLE_INLINE_MAX = 1000,            /* longer arrays are tensors */
@@ -50,32 +36,10 @@ enum {
     LP_BUNDLE_JSON_CONTAINERS_MAX = 400000, /* objects and arrays among them */
     LP_BUNDLE_JSON_DEPTH_MAX = 64,
     LP_BUNDLE_NODES_MAX = 1 << 28, /* of trees */
+    LP_BUNDLE_WORK_GIGA_MAX = 32,  /* 2^30 multiply-adds a row: seconds of one core */
     LP_NAME_MAX_BYTES = 255,
     LP_SHA256_BYTES = 32,
     LP_SHA256_TEXT_BYTES = 2 * LP_SHA256_BYTES + 1,
-};
-
-struct lp_tensor {
-    const char *name;
-    enum lp_dtype dtype;
-    uint32_t rank;
-    uint64_t dims[LP_BUNDLE_RANK_MAX];
-    uint64_t count;   /* elements */
-    const void *data; /* owned by the bundle, 8-byte aligned, finite when floating */
-};
-
-/** One step of the graph. Values have names; "features" is the cleaned row, the last op's output is the margin. */
-struct lp_op {
-    enum lp_op_kind kind;
-    const char *input;  /* value name */
-    const char *output; /* value name */
-    /* dense: output = input * weight + bias; weight is [in][out] float32 */
-    const struct lp_tensor *weight;
-    const struct lp_tensor *bias;  /* [out], or NULL */
-    enum lp_activation activation; /* activation: its kind; dense: fused after the bias, usually NONE */
-    double alpha;
-    const struct lp_trees *trees; /* trees: the checked ensemble; reads `features`, NaN is missing */
-    uint32_t in_width, out_width;
 };
 
 /** One golden record and what it must score. */
@@ -97,8 +61,8 @@ struct lp_bundle {
     uint32_t column_count; /* width of the cleaned row */
 
     uint32_t op_count;
-    const struct lp_op *ops;
-    uint32_t output_count; /* width of the margin */
+    const struct lp_op *ops; /* in the order of execution */
+    uint32_t output_count;   /* width of the margin */
     enum lp_link link;
     double link_scale; /* sigmoid: times the margin; else 1 */
     double threshold;  /* binary: label 1 from this score on; NaN in other tasks */

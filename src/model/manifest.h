@@ -37,7 +37,7 @@ LP_MUST_USE enum lp_code lp_graph_read(struct lp_bundle *bundle, const struct lp
 
 /** Members of a trees op, NULL-terminated. */
 extern const char *const lp_trees_members[];
-/** The ensemble of a trees op whose ends are read: arrays from tensors, every index checked; sets trees, out_width. */
+/** The ensemble of a trees op whose ends are read: arrays from tensors, every index checked; sets trees, shape. */
 LP_MUST_USE enum lp_code lp_trees_read(struct lp_bundle *bundle, const struct lp_node *node, struct lp_op *op,
                                        struct lp_error *err);
 

@@ -18,15 +18,7 @@ struct placed {
     uint64_t begin, end;
 };
 
-static const char *const dtypes[] = {
-    [LP_DTYPE_F32] = "F32", [LP_DTYPE_F64] = "F64", [LP_DTYPE_I64] = "I64",
-    [LP_DTYPE_I32] = "I32", [LP_DTYPE_U8] = "U8",
-};
-static const char *const later_dtypes[] = {"BOOL", "I8",  "U16",  "I16",     "U32",
-                                           "U64",  "F16", "BF16", "F8_E4M3", "F8_E5M2"};
-static const size_t dtype_bytes[] = {
-    [LP_DTYPE_F32] = 4, [LP_DTYPE_F64] = 8, [LP_DTYPE_I64] = 8, [LP_DTYPE_I32] = 4, [LP_DTYPE_U8] = 1,
-};
+static const char *const later_dtypes[] = {"BOOL", "U16", "I16", "U32", "U64", "F8_E4M3", "F8_E5M2"};
 
 static enum lp_code split_header(struct lp_span bytes, struct lp_span *ret_header, struct lp_span *ret_data,
                                  struct lp_error *err)
@@ -85,10 +77,10 @@ static enum lp_code read_offsets(const struct lp_node *node, struct placed *at, 
         return LP_BAD(err, "%s: ends at byte %llu of %llu: the file is cut short or its header is wrong", node->where,
                       (unsigned long long)at->end, (unsigned long long)data_bytes);
     size_t bytes;
-    if (!lp_checked_mul(at->tensor.count, dtype_bytes[at->tensor.dtype], &bytes) || bytes != at->end - at->begin)
+    if (!lp_checked_mul(at->tensor.count, lp_dtype_bytes(at->tensor.dtype), &bytes) || bytes != at->end - at->begin)
         return lp_fail(err, LP_E_MISMATCH, LP_FATAL,
                        "%s: its shape needs %llu elements of %zu bytes, it has %llu bytes", node->where,
-                       (unsigned long long)at->tensor.count, dtype_bytes[at->tensor.dtype],
+                       (unsigned long long)at->tensor.count, lp_dtype_bytes(at->tensor.dtype),
                        (unsigned long long)(at->end - at->begin));
     return LP_OK;
 }
@@ -98,8 +90,10 @@ static enum lp_code read_tensor(struct lp_bundle *bundle, const char *name, cons
 {
     static const char *const members[] = {"dtype", "shape", "data_offsets", NULL};
     static const struct lp_choice later = {later_dtypes, sizeof later_dtypes / sizeof *later_dtypes};
+    const char *dtypes[LP_DTYPE_COUNT];
     struct lp_node node;
     size_t dtype;
+    for (int i = 0; i < LP_DTYPE_COUNT; i++) dtypes[i] = lp_dtype_name((enum lp_dtype)i);
     if (!lp_name_valid(name, strlen(name), LP_NAME_MAX_BYTES))
         return LP_BAD(err, "a tensor's name has %zu bytes: 1 to %d without control characters are allowed",
                       strlen(name), LP_NAME_MAX_BYTES);
@@ -136,12 +130,31 @@ static enum lp_code check_cover(struct placed *places, size_t count, uint64_t da
     return LP_OK;
 }
 
+/* NaN and infinities have every bit of the exponent set: 5 bits of F16, 8 of BF16. */
+static double element(const struct lp_tensor *tensor, uint64_t i)
+{
+    uint16_t half;
+    switch (tensor->dtype) {
+    case LP_DTYPE_F32: return (double)((const float *)tensor->data)[i];
+    case LP_DTYPE_F64: return ((const double *)tensor->data)[i];
+    case LP_DTYPE_F16:
+    case LP_DTYPE_BF16: {
+        uint16_t exponent = tensor->dtype == LP_DTYPE_F16 ? 0x7c00 : 0x7f80;
+        half = ((const uint16_t *)tensor->data)[i];
+        if ((half & exponent) != exponent) return 0;
+        if ((half & 0x7fff) != exponent) return (double)NAN;
+        return half >> 15 != 0 ? (double)-INFINITY : (double)INFINITY;
+    }
+    default: return 0;
+    }
+}
+
 static enum lp_code check_finite(const struct lp_tensor *tensor, struct lp_error *err)
 {
-    if (tensor->dtype != LP_DTYPE_F32 && tensor->dtype != LP_DTYPE_F64) return LP_OK;
-    for (uint64_t i = 0; i < tensor->count; i++) {
-        double x = tensor->dtype == LP_DTYPE_F32 ? (double)((const float *)tensor->data)[i]
-                                                 : ((const double *)tensor->data)[i];
+    bool floating = tensor->dtype == LP_DTYPE_F32 || tensor->dtype == LP_DTYPE_F64 || tensor->dtype == LP_DTYPE_F16 ||
+                    tensor->dtype == LP_DTYPE_BF16;
+    for (uint64_t i = 0; floating && i < tensor->count; i++) {
+        double x = element(tensor, i);
         if (!isfinite(x))
             return LP_BAD(err, "tensor `%.64s`[%llu] is %s: all must be finite", tensor->name, (unsigned long long)i,
                           isnan(x) ? "NaN"

@@ -18,12 +18,11 @@ enum { FLAG_INFINITE = 16 };
 static enum lp_code read_tensor(const struct lp_bundle *bundle, const struct lp_node *node, const char *key,
                                 enum lp_dtype dtype, const struct lp_tensor **ret_tensor, struct lp_error *err)
 {
-    static const char *const names[] = {"F32", "F64", "I64", "I32", "U8"};
     const struct lp_tensor *tensor;
     LP_TRY(lp_array_tensor(bundle, node, key, &tensor, err));
     if (tensor->dtype != dtype || tensor->rank != 1)
         return lp_fail(err, LP_E_MISMATCH, LP_FATAL, "%s: `%s` %.64s must be %s of rank 1", node->where, key,
-                       tensor->name, names[dtype]);
+                       tensor->name, lp_dtype_name(dtype));
     if (tensor->count > LP_BUNDLE_NODES_MAX)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%s: `%s` has %llu entries, at most %d are allowed", node->where, key,
                        (unsigned long long)tensor->count, LP_BUNDLE_NODES_MAX);
@@ -275,6 +274,9 @@ enum lp_code lp_trees_read(struct lp_bundle *bundle, const struct lp_node *node,
     if (trees == NULL) return lp_failed(err->code);
     LP_TRY(lp_node_choice(node, "library", LP_CHOICE(libraries), NULL, &library, err));
     LP_TRY(lp_node_whole(node, "outputs", 1, LP_BUNDLE_OUTPUTS_MAX, &outputs, err));
+    if (op->in.rank != 1)
+        return lp_fail(err, LP_E_MISMATCH, LP_FATAL, "%s: `%.64s` has %u axes: trees read one", node->where, op->input,
+                       op->in.rank);
     trees->compare = (enum lp_trees_compare)library;
     trees->column_count = op->in_width;
     trees->output_count = (uint32_t)outputs;
@@ -290,6 +292,8 @@ enum lp_code lp_trees_read(struct lp_bundle *bundle, const struct lp_node *node,
     LP_TRY(lp_storage_charge(bundle->storage, trees->node_count, 32, err));
     LP_TRY(lp_storage_charge(bundle->storage, trees->tree_count, trees->compare == LP_TREES_XGBOOST ? 384 : 640, err));
     op->trees = trees;
-    op->out_width = trees->output_count;
+    op->shape = (struct lp_shape){1, {trees->output_count}};
+    if (__builtin_add_overflow(trees->node_count, (uint64_t)trees->tree_count * trees->output_count, &op->work))
+        op->work = UINT64_MAX;
     return LP_OK;
 }

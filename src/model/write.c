@@ -9,23 +9,16 @@
 
 enum { ALIGNMENT = 8, HEADER_FIELD_BYTES = 8 };
 
-static const struct {
-    const char *name;
-    size_t bytes;
-} dtypes[] = {
-    [LP_DTYPE_F32] = {"F32", 4}, [LP_DTYPE_F64] = {"F64", 8}, [LP_DTYPE_I64] = {"I64", 8},
-    [LP_DTYPE_I32] = {"I32", 4}, [LP_DTYPE_U8] = {"U8", 1},
-};
-
 /* Widest elements first, so that each tensor begins at a multiple of its element without holes. */
-static const enum lp_dtype order[] = {LP_DTYPE_F64, LP_DTYPE_I64, LP_DTYPE_F32, LP_DTYPE_I32, LP_DTYPE_U8};
+static const enum lp_dtype order[] = {LP_DTYPE_F64, LP_DTYPE_I64,  LP_DTYPE_F32, LP_DTYPE_I32,
+                                      LP_DTYPE_F16, LP_DTYPE_BF16, LP_DTYPE_U8,  LP_DTYPE_I8};
 enum { ORDER_COUNT = sizeof order / sizeof *order };
 
 static void put_entry(struct lp_buffer *out, const struct lp_tensor *tensor, uint64_t begin, uint64_t bytes)
 {
     lp_buffer_text(out, ",");
     lp_buffer_json_string(out, lp_span_text(tensor->name));
-    lp_buffer_format(out, ":{\"dtype\":\"%s\",\"shape\":[", dtypes[tensor->dtype].name);
+    lp_buffer_format(out, ":{\"dtype\":\"%s\",\"shape\":[", lp_dtype_name(tensor->dtype));
     for (uint32_t i = 0; i < tensor->rank; i++)
         lp_buffer_format(out, "%s%llu", i > 0 ? "," : "", (unsigned long long)tensor->dims[i]);
     lp_buffer_format(out, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)begin,
@@ -43,7 +36,7 @@ enum lp_code lp_bundle_encode(const char *manifest, const struct lp_tensor *tens
     lp_buffer_text(out, "}");
     for (size_t k = 0; k < ORDER_COUNT; k++)
         for (uint32_t i = 0; i < tensor_count; i++) {
-            uint64_t bytes = tensors[i].count * dtypes[order[k]].bytes;
+            uint64_t bytes = tensors[i].count * lp_dtype_bytes(order[k]);
             if (tensors[i].dtype != order[k]) continue;
             put_entry(out, &tensors[i], at, bytes);
             at += bytes;
@@ -56,7 +49,7 @@ enum lp_code lp_bundle_encode(const char *manifest, const struct lp_tensor *tens
     for (size_t k = 0; k < ORDER_COUNT; k++)
         for (uint32_t i = 0; i < tensor_count; i++)
             if (tensors[i].dtype == order[k])
-                lp_buffer_append(out, tensors[i].data, tensors[i].count * dtypes[order[k]].bytes);
+                lp_buffer_append(out, tensors[i].data, tensors[i].count * lp_dtype_bytes(order[k]));
     return lp_buffer_check(out, "the bundle", err);
 }
 

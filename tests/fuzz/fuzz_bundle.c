@@ -19,8 +19,13 @@ static const char tensors[] = "\"w1\":{\"dtype\":\"F32\",\"shape\":[9,2],\"data_
                               "\"numbers\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[88,104]},"
                               "\"matrix\":{\"dtype\":\"F64\",\"shape\":[2,1],\"data_offsets\":[104,120]},"
                               "\"cuts\":{\"dtype\":\"I32\",\"shape\":[3],\"data_offsets\":[120,132]},"
-                              "\"words\":{\"dtype\":\"U8\",\"shape\":[6],\"data_offsets\":[132,138]}}";
-enum { DATA_BYTES = 138, LENGTH_BYTES = 8 };
+                              "\"words\":{\"dtype\":\"U8\",\"shape\":[6],\"data_offsets\":[132,138]},"
+                              "\"i8\":{\"dtype\":\"I8\",\"shape\":[9,2],\"data_offsets\":[138,156]},"
+                              "\"f16\":{\"dtype\":\"F16\",\"shape\":[9,2],\"data_offsets\":[156,192]},"
+                              "\"kernel\":{\"dtype\":\"F32\",\"shape\":[2,1,2,2],\"data_offsets\":[192,224]},"
+                              "\"nine\":{\"dtype\":\"F32\",\"shape\":[9],\"data_offsets\":[224,260]},"
+                              "\"picks\":{\"dtype\":\"I32\",\"shape\":[2],\"data_offsets\":[260,268]}}";
+enum { DATA_BYTES = 268, LENGTH_BYTES = 8 };
 
 static size_t put(uint8_t *at, const void *bytes, size_t size)
 {
@@ -75,10 +80,9 @@ static double read_feature(const struct lp_feature *f)
 
 static double read_tensor(const struct lp_tensor *tensor)
 {
-    static const size_t bytes[] = {
-        [LP_DTYPE_F32] = 4, [LP_DTYPE_F64] = 8, [LP_DTYPE_I64] = 8, [LP_DTYPE_I32] = 4, [LP_DTYPE_U8] = 1};
     double sum = 0;
-    for (uint64_t i = 0; i < tensor->count * bytes[tensor->dtype]; i++) sum += ((const uint8_t *)tensor->data)[i];
+    for (uint64_t i = 0; i < tensor->count * lp_dtype_bytes(tensor->dtype); i++)
+        sum += ((const uint8_t *)tensor->data)[i];
     return sum;
 }
 
@@ -98,8 +102,11 @@ static double read_all(const struct lp_bundle *bundle)
     for (uint32_t i = 0; i < bundle->tensor_count; i++) sum += read_tensor(&bundle->tensors[i]);
     for (uint32_t i = 0; i < bundle->op_count; i++) {
         const struct lp_op *op = &bundle->ops[i];
-        if (op->in_width == 0 || op->out_width == 0) abort();
-        if (op->kind == LP_OP_DENSE && op->weight->count != (uint64_t)op->in_width * op->out_width) abort();
+        if (op->in_width == 0 || op->out_width == 0 || op->work < op->out_width) abort();
+        if (lp_shape_count(&op->in) != op->in_width || lp_shape_count(&op->shape) != op->out_width) abort();
+        for (uint32_t k = 0; k < op->input_count; k++)
+            if (op->inputs[k] > i) abort();
+        if (op->kind == LP_OP_DENSE && op->weight->dims[1] != op->shape.dims[op->shape.rank - 1]) abort();
     }
     if (bundle->ops[bundle->op_count - 1].out_width != bundle->output_count) abort();
     for (uint32_t i = 0; i < bundle->golden_count; i++) {

@@ -52,12 +52,44 @@ def manifests():
         "rows": {"records": TEXTS, "margins": {"tensor": "matrix"}, "scores": {"tensor": "matrix"}}})
 
 
+def graphs():
+    """Each op on nine columns, with the tensors of fuzz_bundle.c."""
+    image = {"op": "reshape", "input": "features", "output": "x", "shape": [1, 3, 3]}
+
+    def ends(op, more, source="features"):
+        return {"op": op, "input": source, "output": "m", **more}
+
+    rowwise = [("activation", {"activation": "prelu", "slope": "nine"}), ("softmax", {"axis": 0}),
+               ("add", {"constant": "nine", "reverse": True}), ("slice", {"axis": 0, "start": 1, "end": 8, "step": 3}),
+               ("gather", {"axis": 0, "indices": "picks"}), ("unit", {"norm": "l2"}),
+               ("embedding", {"table": "i8", "table_scale": "nine", "pool": "mean", "padding_index": 1}),
+               ("embedding", {"table": "f16"}), ("onehot", {"values": "b1"}), ("impute", {"constant": "nine"}),
+               ("map", {"keys": "numbers", "values": "b1", "default": -1}), ("quantize", {"scale": 0.1, "low": -8, "high": 7}),
+               ("dense", {"weight": "i8", "weight_scale": "b1", "input_scale": 0.5, "input_zero_point": 3}),
+               ("dense", {"weight": "f16", "activation": "clip", "low": 0})]
+    shaped = [("conv2d", {"weight": "kernel", "bias": "b1", "pads": [1, 0, 0, 1], "dilations": [1, 2]}),
+              ("pool", {"function": "average", "kernel": [2, 2], "strides": [2, 1], "ceil": True, "count_pad": True}),
+              ("transpose", {"perm": [2, 0, 1]}), ("reduce", {"function": "log_sum_exp", "axes": [0, 2], "keep": True}),
+              ("norm", {"axis": 1, "weight": "nine", "epsilon": 0.1}), ("log_softmax", {"axis": 2})]
+    twice = [("matmul", {"transpose_b": True}), ("concat", {"axis": 2}), ("pow", {})]
+    yield from ((op, [ends(op, more)]) for op, more in rowwise)
+    yield from ((op, [image, ends(op, more, "x")]) for op, more in shaped)
+    for op, more in twice:
+        yield op, [image, {"op": op, "inputs": ["x", "x"], "output": "m", **more}]
+
+
 def main():
     folder = sys.argv[1]
     os.makedirs(folder, exist_ok=True)
     for name, text in manifests():
         with open(os.path.join(folder, name + ".json"), "w", encoding="utf-8") as file:
             json.dump(text, file, ensure_ascii=False, separators=(",", ":"))
+    vector = [{"name": "v", "from": "v", "kind": "vector", "width": 9, "missing": {"policy": "reject"}}]
+    for i, (op, graph) in enumerate(graphs()):
+        text = manifest(vector, "regression", "identity")
+        text.update(graph=graph, output={"link": "identity"})
+        with open(os.path.join(folder, f"op{i:02}_{op}.json"), "w", encoding="utf-8") as file:
+            json.dump(text, file, separators=(",", ":"))
     small = bundle.make_mlp(1, (2, 3, 2))
     bundle.write_bundle(os.path.join(folder, "small.safetensors"), *small, inline_max=2)
     for damage in bundle.DAMAGES:

@@ -21,7 +21,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import reference  # noqa: E402  (beside this file)
 
 INLINE_MAX = 1000
-DTYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "I32": np.int32, "U8": np.uint8}
+DTYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "I32": np.int32, "U8": np.uint8, "I8": np.int8,
+          "F16": np.float16}
 RTOL, ATOL = 1e-5, 1e-5
 
 
@@ -388,7 +389,7 @@ def damage_no_golden(manifest, tensors):
 
 
 def damage_unknown_op(manifest, tensors):
-    manifest["graph"][0]["op"] = "conv2d"
+    manifest["graph"][0]["op"] = "lstm"
     return bundle_bytes(manifest, tensors)
 
 
@@ -399,7 +400,7 @@ def damage_unknown_member(manifest, tensors):
 
 def damage_dtype(manifest, tensors):
     header, data = container(tensors, {"lepton": compact(manifest)})
-    header[manifest["graph"][0]["weight"]]["dtype"] = "BF16"
+    header[manifest["graph"][0]["weight"]]["dtype"] = "U16"
     return file_bytes(header, data)
 
 

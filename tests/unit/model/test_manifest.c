@@ -265,8 +265,7 @@ static void refuses_bad_graphs_and_outputs(void **state)
 {
     (void)state;
     static const struct edit edits[] = {
-        {"\"op\":\"activation\"", "\"op\":\"conv2d\"", LP_E_UNSUPPORTED,
-         "graph[1]: `op` conv2d is not in this release"},
+        {"\"op\":\"activation\"", "\"op\":\"lstm\"", LP_E_INVALID, "graph[1]: `op` is `lstm`: allowed are dense"},
         {"\"op\":\"activation\"", "\"op\":\"dens\"", LP_E_INVALID, "`dens`"},
         {"\"input\":\"h1\"", "\"input\":\"h2\"", LP_E_INVALID, "`input` h2 is neither"},
         {"\"input\":\"h1\"", "\"input\":\"m\"", LP_E_INVALID, "`input` m is neither"},
