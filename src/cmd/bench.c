@@ -89,9 +89,9 @@ static enum lp_code add_levels(struct bench *bench, struct lp_error *err)
     if (cpu.vbmi) LP_TRY(add_level(bench, "avx512vbmi", &cpu, err));
     cpu.vbmi = false;
     if (cpu.avx512) LP_TRY(add_level(bench, "avx512", &cpu, err));
-    cpu.avx512 = cpu.vnni = false;
+    cpu.avx512 = cpu.vnni = cpu.bf16 = cpu.amx_int8 = cpu.amx_bf16 = false;
     if (cpu.avx2) LP_TRY(add_level(bench, "avx2", &cpu, err));
-    cpu.avx2 = false;
+    cpu.avx2 = cpu.avxvnni = false;
     return add_level(bench, "baseline", &cpu, err);
 }
 

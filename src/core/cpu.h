@@ -5,14 +5,20 @@
 #include <stdbool.h>
 
 struct lp_cpu {
-    bool avx2;   /* AVX2, FMA and BMI2 */
-    bool avx512; /* F, BW, DQ, VL */
-    bool vnni;   /* AVX-512 VNNI */
-    bool vbmi;   /* AVX-512 VBMI */
+    bool avx2;     /* AVX2, FMA, BMI2 and F16C */
+    bool avx512;   /* F, BW, DQ, VL */
+    bool vnni;     /* AVX-512 VNNI */
+    bool vbmi;     /* AVX-512 VBMI */
+    bool bf16;     /* AVX-512 BF16 */
+    bool avxvnni;  /* the VEX form of VNNI, on CPUs without AVX-512 too */
+    bool amx_int8; /* tiles that the system saves and has granted; false unless built with -DLEPTON_AMX=ON */
+    bool amx_bf16; /* the same */
 };
 
-/** Detected once; the environment's LEPTON_CPU_DISABLE=avx512,avx2,vnni,vbmi masks (a lower level takes the higher ones
- * along). */
+/**
+ * Detected once; the environment's LEPTON_CPU_DISABLE=avx512,avx2,vnni,vbmi,bf16,avxvnni,amx masks (a lower level takes
+ * the higher ones along). From CPUID's bits, never from family and model: a hypervisor may report another model.
+ */
 const struct lp_cpu *lp_cpu_get(void);
 
 /** "avx512", "avx2" or "baseline": the level for version output and logs. */

@@ -113,7 +113,7 @@ static void run_step(const struct lp_infer *infer, const struct lp_plan_step *st
         step->dense->run(&step->layer, input, row_count, output);
         input = output;
     }
-    if (step->activation != NULL) step->activation(input, (size_t)row_count * step->out_width, step->alpha, output);
+    if (step->activation != NULL) step->activation(input, (size_t)row_count * step->out_width, step->alpha, 0.0f, output);
 }
 
 static void link_plainly(enum lp_link link, const float *margins, size_t count, float *scores)
@@ -139,7 +139,7 @@ static void apply_link(const struct lp_plan *plan, const float *margins, uint32_
             for (size_t i = 0; i < count; i++) scores[i] = margins[i] * scale;
             margins = scores;
         }
-        plan->sigmoid(margins, count, 0.0f, scores);
+        plan->sigmoid(margins, count, 0.0f, 0.0f, scores);
         break;
     case LP_LINK_SOFTMAX: plan->softmax(margins, row_count, width, scores); break;
     case LP_LINK_EXP:

@@ -21,11 +21,20 @@ enum { KERNELS_MAX = 8, CHUNK = 4096 };
 
 static const struct lp_activation_kernel *kernels[KERNELS_MAX];
 static uint32_t kernel_count, stride = 1021;
-static const float alphas[] = {0.25f, 1.0f};
+static const float alphas[] = {0.25f, 1.0f}, betas[] = {0.5f, 1.0f};
 
 static double exact_sigmoid(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
 
-static double exact(enum lp_activation_kind kind, double x, double alpha)
+/* Halves to even, whatever the rounding mode. */
+static double nearest(double x) { return fabs(x) >= 0x1p52 ? x : copysign(fabs(x) + 0x1p52 - 0x1p52, x); }
+
+static double clamped(double x, double low, double high)
+{
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+static double exact(enum lp_activation_kind kind, double x, double alpha, double beta)
 {
     switch (kind) {
     case LP_ACT_RELU: return x < 0 ? 0 : x;
@@ -37,37 +46,87 @@ static double exact(enum lp_activation_kind kind, double x, double alpha)
     case LP_ACT_GELU_TANH: return x * exact_sigmoid(2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x));
     case LP_ACT_SILU: return x * exact_sigmoid(x);
     case LP_ACT_SOFTPLUS: return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+    case LP_ACT_SELU: return beta * (x < 0 ? alpha * expm1(x) : x);
+    case LP_ACT_CELU: return x < 0 ? alpha * expm1(x / alpha) : x;
+    case LP_ACT_SOFTSIGN: return isinf(x) ? copysign(1, x) : x / (1 + fabs(x));
+    case LP_ACT_HARD_SIGMOID: return clamped(alpha * x + beta, 0, 1);
+    case LP_ACT_HARD_SILU: return x == -INFINITY ? 0 : x * clamped(x / 6 + 0.5, 0, 1);
+    case LP_ACT_MISH: return x < -800 ? -0.0 : x * tanh((x > 0 ? x : 0) + log1p(exp(-fabs(x))));
+    case LP_ACT_THRESHOLDED_RELU: return x <= alpha ? 0 : x;
+    case LP_ACT_CLIP: return clamped(x, alpha, beta);
+    case LP_ACT_EXP: return exp(x);
+    case LP_ACT_LOG: return log(x);
+    case LP_ACT_SQRT: return sqrt(x);
+    case LP_ACT_ABS: return fabs(x);
+    case LP_ACT_NEG: return -x;
+    case LP_ACT_RECIPROCAL: return 1 / x;
+    case LP_ACT_ERF: return erf(x);
+    case LP_ACT_FLOOR: return floor(x);
+    case LP_ACT_CEIL: return ceil(x);
+    case LP_ACT_ROUND: return nearest(x);
+    case LP_ACT_SIGN: return x > 0 ? 1 : x < 0 ? -1 : x;
     case LP_ACT_COUNT: break;
     }
     return NAN;
 }
 
-/* What the header promises. */
-static double allowed(enum lp_activation_kind kind, double x, double want)
+static double ulp_of(double want)
 {
     int exponent;
     frexp(want, &exponent);
-    double ulp = ldexp(1.0, exponent - 24);
-    double bound = fmax(4 * ulp, 1e-38);
-    if (kind == LP_ACT_RELU || kind == LP_ACT_LEAKY_RELU) return fmax(ulp, (double)FLT_TRUE_MIN);
-    /* Both round the argument of an exponential: its error grows with the argument's size. */
-    if (kind == LP_ACT_GELU || kind == LP_ACT_GELU_TANH)
-        return x > -3 ? 4 * bound : fmax(bound, 1e-6 * fabs(x) * exp(-x * x / 2));
-    return bound;
+    return ldexp(1.0, exponent - 24);
 }
 
-static void check(const char *name, enum lp_activation_kind kind, float alpha, float x, float y)
+/* What the header promises. */
+static double allowed(enum lp_activation_kind kind, double x, double want)
 {
-    double want = exact(kind, (double)x, (double)alpha);
+    double ulp = ulp_of(want), bound = fmax(4 * ulp, 1e-38);
+    switch (kind) {
+    case LP_ACT_RELU:
+    case LP_ACT_LEAKY_RELU: return fmax(ulp, (double)FLT_TRUE_MIN);
+    /* Both round the argument of an exponential: its error grows with the argument's size. */
+    case LP_ACT_GELU:
+    case LP_ACT_GELU_TANH: return x > -3 ? 4 * bound : fmax(bound, 1e-6 * fabs(x) * exp(-x * x / 2));
+    case LP_ACT_THRESHOLDED_RELU:
+    case LP_ACT_CLIP:
+    case LP_ACT_ABS:
+    case LP_ACT_NEG:
+    case LP_ACT_FLOOR:
+    case LP_ACT_CEIL:
+    case LP_ACT_ROUND:
+    case LP_ACT_SIGN: return 0;
+    case LP_ACT_SQRT:
+    case LP_ACT_RECIPROCAL: return fmax(ulp / 2, (double)FLT_TRUE_MIN / 2);
+    /* Two roundings of values up to 1: near the zero of the linear part they are all that is left. */
+    case LP_ACT_HARD_SIGMOID: return 0x1p-23;
+    case LP_ACT_HARD_SILU: return fabs(x) * 0x1p-23 + (double)FLT_TRUE_MIN;
+    default: return bound;
+    }
+}
+
+/* Relative errors in ULP, for the report of the long form; what a denormal loses is in the absolute part. */
+static double worst_ulp;
+
+static void check(const char *name, enum lp_activation_kind kind, int parameters, float x, float y)
+{
+    double want = exact(kind, (double)x, (double)alphas[parameters], (double)betas[parameters]);
     if (isnan(want)) {
         if (!isnan(y)) fail_msg("%s kind %d: f(%.9g) is %.9g, want NaN", name, (int)kind, (double)x, (double)y);
-    } else if (fabs(want) > (double)FLT_MAX) {
-        if (!isinf(y) || (y > 0) != (want > 0))
-            fail_msg("%s kind %d: f(%.9g) is %.9g, want %g", name, (int)kind, (double)x, (double)y, want);
-    } else if (!(fabs((double)y - want) <= allowed(kind, (double)x, want))) {
-        fail_msg("%s kind %d: f(%.9g) is %.9g, want %.9g within %g", name, (int)kind, (double)x, (double)y, want,
-                 allowed(kind, (double)x, want));
+        return;
     }
+    double bound = allowed(kind, (double)x, want);
+    if (fabs(want) > (double)FLT_MAX || isinf(y)) {
+        /* Rounded to infinity: the largest float and what lies within the bound of it may go either way. */
+        bool both = isinf(y) ? fabs(want) + bound >= (double)FLT_MAX : fabs(want) - bound <= (double)FLT_MAX;
+        if (!both || (y > 0) != (want > 0))
+            fail_msg("%s kind %d: f(%.9g) is %.9g, want %g", name, (int)kind, (double)x, (double)y, want);
+        return;
+    }
+    double error = fabs((double)y - want);
+    if (!(error <= bound))
+        fail_msg("%s kind %d: f(%.9g) is %.9g, want %.9g within %g", name, (int)kind, (double)x, (double)y, want,
+                 bound);
+    if (fabs(want) >= (double)FLT_MIN) worst_ulp = fmax(worst_ulp, error / ulp_of(want));
 }
 
 static float of_bits(uint32_t bits)
@@ -77,25 +136,35 @@ static float of_bits(uint32_t bits)
     return value;
 }
 
-static void check_all_patterns(const struct lp_activation_kernel *kernel, enum lp_activation_kind kind, float alpha)
+static void check_all_patterns(const struct lp_activation_kernel *kernel, enum lp_activation_kind kind, int parameters)
 {
     static float x[CHUNK], y[CHUNK];
+    worst_ulp = 0;
     for (uint64_t bits = 0; bits <= UINT32_MAX;) {
         size_t count = 0;
         for (; count < CHUNK && bits <= UINT32_MAX; count++, bits += stride) x[count] = of_bits((uint32_t)bits);
-        kernel->run[kind](x, count, alpha, y);
-        for (size_t i = 0; i < count; i++) check(kernel->name, kind, alpha, x[i], y[i]);
+        kernel->run[kind](x, count, alphas[parameters], betas[parameters], y);
+        for (size_t i = 0; i < count; i++) check(kernel->name, kind, parameters, x[i], y[i]);
     }
+    if (stride == 1)
+        printf("%-8s kind %2d alpha %g beta %g: worst %.2f ULP over all floats\n", kernel->name, (int)kind,
+               (double)alphas[parameters], (double)betas[parameters], worst_ulp);
+}
+
+static bool uses_parameters(enum lp_activation_kind kind)
+{
+    return kind == LP_ACT_LEAKY_RELU || kind == LP_ACT_ELU || kind == LP_ACT_SELU || kind == LP_ACT_CELU ||
+           kind == LP_ACT_HARD_SIGMOID || kind == LP_ACT_THRESHOLDED_RELU || kind == LP_ACT_CLIP;
 }
 
 static void every_function_is_within_its_bound_over_all_floats(void **state)
 {
     (void)state;
     for (uint32_t i = 0; i < kernel_count; i++) {
-        for (int kind = 0; kind < LP_ACT_COUNT; kind++) {
-            bool uses_alpha = kind == LP_ACT_LEAKY_RELU || kind == LP_ACT_ELU;
-            for (int a = 0; kernels[i]->run[kind] != NULL && a < (uses_alpha ? 2 : 1); a++)
-                check_all_patterns(kernels[i], (enum lp_activation_kind)kind, alphas[a]);
+        for (int k = 0; k < LP_ACT_COUNT; k++) {
+            enum lp_activation_kind kind = (enum lp_activation_kind)k;
+            for (int p = 0; kernels[i]->run[kind] != NULL && p < (uses_parameters(kind) ? 2 : 1); p++)
+                check_all_patterns(kernels[i], kind, p);
         }
     }
 }
@@ -111,13 +180,13 @@ static void limits_are_the_functions_own(void **state)
     for (uint32_t i = 0; i < kernel_count; i++) {
         for (int kind = 0; kind < LP_ACT_COUNT; kind++) {
             if (kernels[i]->run[kind] == NULL) continue;
-            kernels[i]->run[kind](x, COUNT, 0.25f, y);
-            for (int n = 0; n < COUNT; n++) check(kernels[i]->name, (enum lp_activation_kind)kind, 0.25f, x[n], y[n]);
+            kernels[i]->run[kind](x, COUNT, alphas[0], betas[0], y);
+            for (int n = 0; n < COUNT; n++) check(kernels[i]->name, (enum lp_activation_kind)kind, 0, x[n], y[n]);
             assert_true(isnan(y[4]));
         }
-        kernels[i]->run[LP_ACT_TANH](x, COUNT, 0.0f, y);
+        kernels[i]->run[LP_ACT_TANH](x, COUNT, 0.0f, 0.0f, y);
         assert_true(y[2] == 1.0f && y[3] == -1.0f && signbit(y[1]) && !signbit(y[0]));
-        kernels[i]->run[LP_ACT_SIGMOID](x, COUNT, 0.0f, y);
+        kernels[i]->run[LP_ACT_SIGMOID](x, COUNT, 0.0f, 0.0f, y);
         assert_true(y[0] == 0.5f && y[2] == 1.0f && y[3] == 0.0f);
     }
 }
@@ -133,10 +202,10 @@ static void every_length_and_place_is_handled_and_nothing_else_touched(void **st
                     float *x = guarded_place(&from, count * sizeof *x, at_end);
                     float *y = guarded_place(&to, count * sizeof *y, at_end);
                     for (size_t n = 0; n < count; n++) x[n] = (float)n * 0.37f - 4.0f;
-                    kernels[i]->run[kind](x, count, 0.25f, y);
+                    kernels[i]->run[kind](x, count, alphas[0], betas[0], y);
                     for (size_t n = 0; n < count; n++)
-                        check(kernels[i]->name, (enum lp_activation_kind)kind, 0.25f, x[n], y[n]);
-                    kernels[i]->run[kind](x, count, 0.25f, x);
+                        check(kernels[i]->name, (enum lp_activation_kind)kind, 0, x[n], y[n]);
+                    kernels[i]->run[kind](x, count, alphas[0], betas[0], x);
                     assert_true(count == 0 || memcmp(x, y, count * sizeof *x) == 0);
                 }
             }

@@ -96,8 +96,9 @@ INLINE __m256 gelu_tanh(__m256 x, __m256 alpha)
 INLINE __m256 silu(__m256 x, __m256 alpha) { return _mm256_mul_ps(x, sigmoid(x, alpha)); }
 
 #define RUN(name, of)                                                                                           \
-    static void name(const float *x, size_t count, float alpha, float *y)                                       \
+    static void name(const float *x, size_t count, float alpha, float beta, float *y)                           \
     {                                                                                                           \
+        (void)beta;                                                                                             \
         size_t i = 0;                                                                                           \
         for (; i + LANES <= count; i += LANES) _mm256_storeu_ps(y + i, of(_mm256_loadu_ps(x + i), SET(alpha))); \
         if (i == count) return;                                                                                 \

@@ -77,8 +77,9 @@ INLINE __m512 gelu_tanh(__m512 x, __m512 alpha)
 INLINE __m512 silu(__m512 x, __m512 alpha) { return _mm512_mul_ps(x, sigmoid(x, alpha)); }
 
 #define RUN(name, of)                                                                               \
-    static void name(const float *x, size_t count, float alpha, float *y)                           \
+    static void name(const float *x, size_t count, float alpha, float beta, float *y)               \
     {                                                                                               \
+        (void)beta;                                                                                 \
         for (size_t i = 0; i < count; i += LANES) {                                                 \
             __mmask16 mask = tail_mask(count - i);                                                  \
             _mm512_mask_storeu_ps(y + i, mask, of(_mm512_maskz_loadu_ps(mask, x + i), SET(alpha))); \

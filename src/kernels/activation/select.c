@@ -29,3 +29,11 @@ lp_softmax_run *lp_softmax_select(const struct lp_cpu *cpu)
     lp_activation_kernels(cpu, &best, 1);
     return best->softmax;
 }
+
+lp_softmax_run *lp_log_softmax_select(const struct lp_cpu *cpu)
+{
+    const struct lp_activation_kernel *kernels[KERNELS_MAX] = {&lp_activation_f32_scalar};
+    uint32_t count = lp_activation_kernels(cpu, kernels, KERNELS_MAX), i = 0;
+    while (i + 1 < count && kernels[i]->log_softmax == NULL) i++;
+    return kernels[i]->log_softmax;
+}

@@ -61,7 +61,7 @@ static inline __m256 relu_of(__m256 v) { return _mm256_max_ps(_mm256_setzero_ps(
 struct tile {
     const float *bias, *weight, *x;
     float *y;
-    size_t in_width, out_width;
+    size_t in_width, out_width, x_stride, y_stride;
     size_t last; /* columns of the last vector */
 };
 
@@ -70,7 +70,7 @@ static inline __attribute__((always_inline)) void run_tile(const struct tile *t,
                                                            const size_t width, const bool relu)
 {
     __m256 acc[TILE_ROWS][VECTORS_MAX];
-    const size_t in = t->in_width, out = t->out_width;
+    const size_t in = t->in_width, x_stride = t->x_stride, y_stride = t->y_stride;
     const size_t block_floats = in * width;
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
@@ -85,7 +85,7 @@ static inline __attribute__((always_inline)) void run_tile(const struct tile *t,
             w[v] = _mm256_loadu_ps(weight + (size_t)(v / 2) * block_floats + (size_t)(v % 2) * LANES);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
-            __m256 value = _mm256_broadcast_ss(&x[(size_t)r * in + k]);
+            __m256 value = _mm256_broadcast_ss(&x[(size_t)r * x_stride + k]);
 #pragma GCC unroll 8
             for (int v = 0; v < vectors; v++) acc[r][v] = _mm256_fmadd_ps(value, w[v], acc[r][v]);
         }
@@ -95,7 +95,7 @@ static inline __attribute__((always_inline)) void run_tile(const struct tile *t,
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++) {
             __m256 value = relu ? relu_of(acc[r][v]) : acc[r][v];
-            float *to = t->y + (size_t)r * out + LANES * v;
+            float *to = t->y + (size_t)r * y_stride + LANES * v;
             if (v < vectors - 1 || t->last == LANES) _mm256_storeu_ps(to, value);
             else _mm256_maskstore_ps(to, mask_of(t->last), value);
         }
@@ -109,14 +109,14 @@ static inline __attribute__((always_inline)) void run_rows(struct tile t, uint32
     const size_t width = (size_t)vectors * LANES;
     for (; rows > 8 || rows == TILE_ROWS; rows -= TILE_ROWS) {
         run_tile(&t, TILE_ROWS, vectors, width, relu);
-        t.x += TILE_ROWS * t.in_width;
-        t.y += TILE_ROWS * t.out_width;
+        t.x += TILE_ROWS * t.x_stride;
+        t.y += TILE_ROWS * t.y_stride;
     }
     /* 8 is 4 + 4 and 7 is 4 + 3: a tile of one or two rows runs at a third of the speed. */
     if (rows > TILE_ROWS) {
         run_tile(&t, 4, vectors, width, relu);
-        t.x += 4 * t.in_width;
-        t.y += 4 * t.out_width;
+        t.x += 4 * t.x_stride;
+        t.y += 4 * t.y_stride;
         rows -= 4;
     }
     switch (rows) {
@@ -190,7 +190,7 @@ static inline __m256 load_part(const float *x, size_t left)
     return left >= LANES ? _mm256_loadu_ps(x) : _mm256_maskload_ps(x, mask_of(left));
 }
 
-static void dot_8(const float *w, const float *x, size_t in, __m256 bias, bool relu, float *y)
+static void dot_8(const float *w, const float *x, size_t x_stride, size_t in, __m256 bias, bool relu, float *y)
 {
     __m256 acc[8];
 #pragma GCC unroll 8
@@ -198,7 +198,8 @@ static void dot_8(const float *w, const float *x, size_t in, __m256 bias, bool r
     for (size_t k = 0; k < in; k += LANES) {
         __m256 weight = _mm256_loadu_ps(w + k);
 #pragma GCC unroll 8
-        for (size_t r = 0; r < 8; r++) acc[r] = _mm256_fmadd_ps(load_part(x + r * in + k, in - k), weight, acc[r]);
+        for (size_t r = 0; r < 8; r++)
+            acc[r] = _mm256_fmadd_ps(load_part(x + r * x_stride + k, in - k), weight, acc[r]);
     }
     __m256 pair[4];
 #pragma GCC unroll 4
@@ -217,12 +218,16 @@ static float dot_1(const float *w, const float *x, size_t in)
 static void run_dot(const struct lp_dense_layer *layer, const float *x, uint32_t rows, float *y)
 {
     const float *w = layer->packed + LANES;
-    const size_t in = layer->in_width;
+    const size_t in = layer->in_width, x_stride = lp_dense_x_stride(layer), y_stride = lp_dense_y_stride(layer);
     float bias = layer->packed[0];
-    for (; rows >= 8; rows -= 8, x += 8 * in, y += 8) dot_8(w, x, in, _mm256_set1_ps(bias), layer->relu, y);
+    for (; rows >= 8; rows -= 8, x += 8 * x_stride, y += 8 * y_stride) {
+        float sums[8], *to = y_stride == 1 ? y : sums;
+        dot_8(w, x, x_stride, in, _mm256_set1_ps(bias), layer->relu, to);
+        for (size_t r = 0; to == sums && r < 8; r++) y[r * y_stride] = sums[r];
+    }
     for (uint32_t r = 0; r < rows; r++) {
-        float sum = dot_1(w, x + r * in, in) + bias;
-        y[r] = layer->relu && sum < 0.0f ? 0.0f : sum;
+        float sum = dot_1(w, x + r * x_stride, in) + bias;
+        y[r * y_stride] = layer->relu && sum < 0.0f ? 0.0f : sum;
     }
 }
 
@@ -233,7 +238,14 @@ static void run(const struct lp_dense_layer *layer, const float *x, uint32_t row
         run_dot(layer, x, row_count, y);
         return;
     }
-    struct tile t = {layer->packed, layer->packed + round_up(layer->out_width), x, y, layer->in_width, layer->out_width,
+    struct tile t = {layer->packed,
+                     layer->packed + round_up(layer->out_width),
+                     x,
+                     y,
+                     layer->in_width,
+                     layer->out_width,
+                     lp_dense_x_stride(layer),
+                     lp_dense_y_stride(layer),
                      LANES};
     if (layer->relu) run_blocks(t, row_count, true);
     else run_blocks(t, row_count, false);

@@ -55,7 +55,7 @@ static void pack(const float *weight, const float *bias, uint32_t in_width, uint
 struct tile {
     const float *bias, *weight, *x;
     float *y;
-    size_t in_width, out_width;
+    size_t in_width, out_width, x_stride, y_stride;
     __mmask16 last; /* columns of the last vector */
 };
 
@@ -64,7 +64,7 @@ static inline __attribute__((always_inline)) void run_tile(const struct tile *t,
                                                            const size_t width, const bool relu)
 {
     __m512 acc[TILE_ROWS][TILE_ROWS];
-    const size_t in = t->in_width, out = t->out_width;
+    const size_t in = t->in_width, x_stride = t->x_stride, y_stride = t->y_stride;
     const size_t block_floats = in * width;
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
@@ -79,7 +79,7 @@ static inline __attribute__((always_inline)) void run_tile(const struct tile *t,
             w[v] = _mm512_loadu_ps(weight + (size_t)(v / 2) * block_floats + (size_t)(v % 2) * LANES);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
-            __m512 value = _mm512_set1_ps(x[(size_t)r * in + k]);
+            __m512 value = _mm512_set1_ps(x[(size_t)r * x_stride + k]);
 #pragma GCC unroll 8
             for (int v = 0; v < vectors; v++) acc[r][v] = _mm512_fmadd_ps(value, w[v], acc[r][v]);
         }
@@ -88,7 +88,7 @@ static inline __attribute__((always_inline)) void run_tile(const struct tile *t,
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++)
-            STORE(t->y + (size_t)r * out + LANES * v, v == vectors - 1 ? t->last : (__mmask16)0xFFFF, acc[r][v]);
+            STORE(t->y + (size_t)r * y_stride + LANES * v, v == vectors - 1 ? t->last : (__mmask16)0xFFFF, acc[r][v]);
     }
 }
 
@@ -99,8 +99,8 @@ static inline __attribute__((always_inline)) void run_rows(struct tile t, uint32
     const size_t width = (size_t)vectors * LANES;
     for (; rows >= TILE_ROWS; rows -= TILE_ROWS) {
         run_tile(&t, TILE_ROWS, vectors, width, relu);
-        t.x += TILE_ROWS * t.in_width;
-        t.y += TILE_ROWS * t.out_width;
+        t.x += TILE_ROWS * t.x_stride;
+        t.y += TILE_ROWS * t.y_stride;
     }
     switch (rows) {
     case 7: run_tile(&t, 7, vectors, width, relu); break;
@@ -190,7 +190,7 @@ static inline __m512 sum_16(const __m512 *v)
 
 static inline __mmask16 tail_mask(size_t left) { return (__mmask16)(left >= LANES ? 0xFFFFu : (1u << left) - 1u); }
 
-static void dot_16(const float *w, const float *x, size_t in, __m512 bias, bool relu, float *y)
+static void dot_16(const float *w, const float *x, size_t x_stride, size_t in, __m512 bias, bool relu, float *y)
 {
     __m512 acc[16];
 #pragma GCC unroll 16
@@ -200,7 +200,7 @@ static void dot_16(const float *w, const float *x, size_t in, __m512 bias, bool 
         __m512 weight = _mm512_loadu_ps(w + k);
 #pragma GCC unroll 16
         for (size_t r = 0; r < 16; r++)
-            acc[r] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, x + r * in + k), weight, acc[r]);
+            acc[r] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, x + r * x_stride + k), weight, acc[r]);
     }
     __m512 sum = _mm512_add_ps(sum_16(acc), bias);
     STORE(y, 0xFFFF, sum);
@@ -219,12 +219,16 @@ static float dot_1(const float *w, const float *x, size_t in)
 static void run_dot(const struct lp_dense_layer *layer, const float *x, uint32_t rows, float *y)
 {
     const float *w = layer->packed + LANES;
-    const size_t in = layer->in_width;
+    const size_t in = layer->in_width, x_stride = lp_dense_x_stride(layer), y_stride = lp_dense_y_stride(layer);
     float bias = layer->packed[0];
-    for (; rows >= 16; rows -= 16, x += 16 * in, y += 16) dot_16(w, x, in, _mm512_set1_ps(bias), layer->relu, y);
+    for (; rows >= 16; rows -= 16, x += 16 * x_stride, y += 16 * y_stride) {
+        float sums[16], *to = y_stride == 1 ? y : sums;
+        dot_16(w, x, x_stride, in, _mm512_set1_ps(bias), layer->relu, to);
+        for (size_t r = 0; to == sums && r < 16; r++) y[r * y_stride] = sums[r];
+    }
     for (uint32_t r = 0; r < rows; r++) {
-        float sum = dot_1(w, x + r * in, in) + bias;
-        y[r] = layer->relu && sum < 0.0f ? 0.0f : sum;
+        float sum = dot_1(w, x + r * x_stride, in) + bias;
+        y[r * y_stride] = layer->relu && sum < 0.0f ? 0.0f : sum;
     }
 }
 
@@ -235,7 +239,14 @@ static void run(const struct lp_dense_layer *layer, const float *x, uint32_t row
         run_dot(layer, x, row_count, y);
         return;
     }
-    struct tile t = {layer->packed, layer->packed + round_up(layer->out_width), x, y, layer->in_width, layer->out_width,
+    struct tile t = {layer->packed,
+                     layer->packed + round_up(layer->out_width),
+                     x,
+                     y,
+                     layer->in_width,
+                     layer->out_width,
+                     lp_dense_x_stride(layer),
+                     lp_dense_y_stride(layer),
                      0xFFFF};
     if (layer->relu) run_blocks(t, row_count, true);
     else run_blocks(t, row_count, false);

@@ -19,6 +19,9 @@
 struct lp_dense_layer {
     const float *packed; /* borrowed, 64-byte aligned */
     uint32_t in_width, out_width;
+    /* Floats from a row to the next, so that a layer reads a slice and writes a part of a concatenation; 0: the width,
+     * otherwise at least the width. */
+    size_t x_stride, y_stride;
     bool relu;
 };
 
@@ -31,13 +34,23 @@ struct lp_dense_kernel {
     /** @param weight [in_width][out_width] row-major; @param bias [out_width], NULL: zeros; @param packed out */
     void (*pack)(const float *weight, const float *bias, uint32_t in_width, uint32_t out_width, float *packed);
 
-    /** @param x [row_count][in_width]; @param y out, [row_count][out_width]; they do not overlap. Any thread. */
+    /** @param x [row_count][x_stride]; @param y out, [row_count][y_stride], where only the widths are read and
+     * written; they do not overlap. Any thread. */
     void (*run)(const struct lp_dense_layer *layer, const float *x, uint32_t row_count, float *y);
 };
 
 #define LP_DENSE_KERNEL(isa, usable) extern const struct lp_dense_kernel lp_dense_f32_##isa;
 #include "kernels/dense/kernels.inc"
 #undef LP_DENSE_KERNEL
+
+static inline size_t lp_dense_x_stride(const struct lp_dense_layer *layer)
+{
+    return layer->x_stride != 0 ? layer->x_stride : layer->in_width;
+}
+static inline size_t lp_dense_y_stride(const struct lp_dense_layer *layer)
+{
+    return layer->y_stride != 0 ? layer->y_stride : layer->out_width;
+}
 
 /** Kernels this CPU can run, best first, the scalar one last; for selection, tests and benches. */
 uint32_t lp_dense_kernels(const struct lp_cpu *cpu, const struct lp_dense_kernel **ret_kernels, uint32_t kernels_max);

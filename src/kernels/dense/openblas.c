@@ -22,15 +22,16 @@ static void run(const struct lp_dense_layer *layer, const float *x, uint32_t row
 {
     uint32_t in = layer->in_width, out = layer->out_width;
     if (row_count == 0 || out == 0) return;
-    if (in == 0 || in > INT_MAX || out > INT_MAX || row_count > INT_MAX) {
+    size_t x_stride = lp_dense_x_stride(layer), y_stride = lp_dense_y_stride(layer);
+    if (in == 0 || x_stride > INT_MAX || y_stride > INT_MAX || row_count > INT_MAX) {
         lp_dense_f32_scalar.run(layer, x, row_count, y);
         return;
     }
-    for (uint32_t r = 0; r < row_count; r++) memcpy(y + (size_t)r * out, layer->packed, out * sizeof *y);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)row_count, (int)out, (int)in, 1.0f, x, (int)in,
-                layer->packed + out, (int)out, 1.0f, y, (int)out);
-    size_t count = (size_t)row_count * out;
-    for (size_t i = 0; layer->relu && i < count; i++) y[i] = y[i] < 0.0f ? 0.0f : y[i];
+    for (uint32_t r = 0; r < row_count; r++) memcpy(y + r * y_stride, layer->packed, out * sizeof *y);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)row_count, (int)out, (int)in, 1.0f, x, (int)x_stride,
+                layer->packed + out, (int)out, 1.0f, y, (int)y_stride);
+    for (uint32_t r = 0; layer->relu && r < row_count; r++, y += y_stride)
+        for (uint32_t n = 0; n < out; n++) y[n] = y[n] < 0.0f ? 0.0f : y[n];
 }
 
 const struct lp_dense_kernel lp_dense_f32_openblas = {"openblas", packed_floats, pack, run};

@@ -30,7 +30,7 @@ static void run_row(const struct lp_dense_layer *layer, const float *restrict x,
 static void run(const struct lp_dense_layer *layer, const float *x, uint32_t row_count, float *y)
 {
     for (uint32_t r = 0; r < row_count; r++)
-        run_row(layer, x + (size_t)r * layer->in_width, y + (size_t)r * layer->out_width);
+        run_row(layer, x + r * lp_dense_x_stride(layer), y + r * lp_dense_y_stride(layer));
 }
 
 const struct lp_dense_kernel lp_dense_f32_scalar = {"scalar", packed_floats, pack, run};
