@@ -107,8 +107,8 @@ struct lp_graph_op {
     enum lp_graph_kind kind;
     enum lp_graph_function function;
     uint32_t input_count;
-    const uint32_t *inputs; /* values before this op's; in the draft's storage */
-    uint32_t rank;          /* of the output */
+    uint32_t *inputs; /* values before this op's; in the draft's storage */
+    uint32_t rank;    /* of the output */
     uint32_t dims[LP_GRAPH_RANK_MAX];
 
     /* Tensors in the draft's storage; which of them, the kind says. Their names are given when they are written. */

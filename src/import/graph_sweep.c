@@ -11,18 +11,15 @@ static void mark_needed(const struct lp_graph *graph, uint32_t value, bool *need
             if (graph->ops[i].inputs[k] != LP_GRAPH_FEATURES) needed[graph->ops[i].inputs[k] - 1] = true;
 }
 
-/* Keep the marked ops, in order; inputs are renumbered in memory of their own. */
+/* Keep the marked ops, in order. */
 static enum lp_code compact(struct lp_graph *graph, const bool *needed, uint32_t *value, struct lp_error *err)
 {
     uint32_t *moved = lp_storage_take(graph->storage, (size_t)graph->count + 1, sizeof *moved, err), kept = 0;
     if (moved == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < graph->count; i++) {
         if (!needed[i]) continue;
-        struct lp_graph_op op = graph->ops[i];
-        uint32_t *inputs = lp_storage_take(graph->storage, op.input_count, sizeof *inputs, err);
-        if (inputs == NULL) return lp_failed(err->code);
-        for (uint32_t k = 0; k < op.input_count; k++) inputs[k] = moved[op.inputs[k]];
-        op.inputs = inputs;
+        const struct lp_graph_op op = graph->ops[i];
+        for (uint32_t k = 0; k < op.input_count; k++) op.inputs[k] = moved[op.inputs[k]];
         graph->ops[kept++] = op;
         moved[i + 1] = kept;
     }
@@ -34,16 +31,41 @@ static enum lp_code compact(struct lp_graph *graph, const bool *needed, uint32_t
 static enum lp_code copy_features(struct lp_graph *graph, uint32_t *value, uint32_t rank, const uint32_t *dims,
                                   struct lp_error *err)
 {
-    const uint32_t features = LP_GRAPH_FEATURES;
+    uint32_t features = LP_GRAPH_FEATURES;
     struct lp_graph_op op = {.kind = LP_GRAPH_RESHAPE, .input_count = 1, .inputs = &features, .rank = rank};
     memcpy(op.dims, dims, rank * sizeof *dims);
     return lp_graph_add(graph, &op, value, err);
 }
 
+/* A number a row has shape [1] in a bundle. */
+static bool same_in_bundle(const struct lp_graph_op *a, const struct lp_graph_op *b)
+{
+    bool one = (a->rank == 0 && b->rank == 1 && b->dims[0] == 1) || (b->rank == 0 && a->rank == 1 && a->dims[0] == 1);
+    return one || (a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0);
+}
+
+/* A reshape reads what is behind the reshapes before it, and is nothing where that has its shape. */
+static void skip_reshapes(struct lp_graph *graph, uint32_t *alias)
+{
+    for (uint32_t i = 0; i < graph->count; i++) {
+        struct lp_graph_op *op = &graph->ops[i];
+        for (uint32_t k = 0; k < op->input_count; k++) op->inputs[k] = alias[op->inputs[k]];
+        alias[i + 1] = i + 1;
+        if (op->kind != LP_GRAPH_RESHAPE || op->inputs[0] == LP_GRAPH_FEATURES) continue;
+        const struct lp_graph_op *from = &graph->ops[op->inputs[0] - 1];
+        if (from->kind == LP_GRAPH_RESHAPE) op->inputs[0] = from->inputs[0];
+        if (op->inputs[0] != LP_GRAPH_FEATURES && same_in_bundle(op, &graph->ops[op->inputs[0] - 1]))
+            alias[i + 1] = op->inputs[0];
+    }
+}
+
 enum lp_code lp_graph_sweep(struct lp_graph *graph, uint32_t *value, struct lp_error *err)
 {
     bool *needed = lp_storage_take(graph->storage, (size_t)graph->count + 1, sizeof *needed, err);
-    if (needed == NULL) return lp_failed(err->code);
+    uint32_t *alias = lp_storage_take(graph->storage, (size_t)graph->count + 1, sizeof *alias, err);
+    if (needed == NULL || alias == NULL) return lp_failed(err->code);
+    skip_reshapes(graph, alias);
+    *value = alias[*value];
     mark_needed(graph, *value, needed);
     return compact(graph, needed, value, err);
 }
@@ -56,10 +78,7 @@ enum lp_code lp_graph_whole_features(struct lp_graph *graph, uint32_t column_cou
     if (needed == NULL || alias == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < graph->count; i++) {
         struct lp_graph_op *op = &graph->ops[i];
-        uint32_t *inputs = lp_storage_take(graph->storage, op->input_count, sizeof *inputs, err);
-        if (inputs == NULL) return lp_failed(err->code);
-        for (uint32_t k = 0; k < op->input_count; k++) inputs[k] = alias[op->inputs[k]];
-        op->inputs = inputs;
+        for (uint32_t k = 0; k < op->input_count; k++) op->inputs[k] = alias[op->inputs[k]];
         bool whole = op->kind == LP_GRAPH_SLICE && op->inputs[0] == LP_GRAPH_FEATURES && op->start == 0 &&
                      op->end == column_count && op->step == 1;
         alias[i + 1] = whole ? LP_GRAPH_FEATURES : i + 1;
@@ -70,8 +89,35 @@ enum lp_code lp_graph_whole_features(struct lp_graph *graph, uint32_t column_cou
     return *value == LP_GRAPH_FEATURES ? copy_features(graph, value, 1, &column_count, err) : LP_OK;
 }
 
+/* The margin is flattened anyway. */
+static void skip_last_reshape(const struct lp_graph *graph, uint32_t *value)
+{
+    while (*value != LP_GRAPH_FEATURES && graph->ops[*value - 1].kind == LP_GRAPH_RESHAPE &&
+           graph->ops[*value - 1].inputs[0] != LP_GRAPH_FEATURES)
+        *value = graph->ops[*value - 1].inputs[0];
+}
+
+/* [1 - p, p], as scikit-learn has the two classes: p says it all. */
+bool lp_graph_take_binary(const struct lp_graph *graph, uint32_t *value)
+{
+    if (*value == LP_GRAPH_FEATURES) return false;
+    const struct lp_graph_op *both = &graph->ops[*value - 1], *other;
+    if (both->kind != LP_GRAPH_CONCAT || both->input_count != 2 || both->inputs[0] == LP_GRAPH_FEATURES) return false;
+    other = &graph->ops[both->inputs[0] - 1];
+    bool one = other->kind == LP_GRAPH_BINARY && other->function == LP_GRAPH_SUB && other->reverse &&
+               other->constant->count == 1 && ((const float *)other->constant->data)[0] == 1;
+    if (!one || other->inputs[0] != both->inputs[1] || both->dims[0] * (both->rank > 1 ? both->dims[1] : 1) != 2)
+        return false;
+    uint32_t p = both->inputs[1];
+    const struct lp_graph_op *made = p != LP_GRAPH_FEATURES ? &graph->ops[p - 1] : NULL;
+    if (made == NULL || made->function != LP_GRAPH_SIGMOID) return false;
+    *value = p;
+    return true;
+}
+
 enum lp_link lp_graph_take_link(struct lp_graph *graph, uint32_t *value)
 {
+    skip_last_reshape(graph, value);
     if (*value == LP_GRAPH_FEATURES) return LP_LINK_IDENTITY;
     struct lp_graph_op *op = &graph->ops[*value - 1];
     bool softmax =

@@ -125,7 +125,7 @@ enum lp_code lp_onnx_constant_new(struct lp_onnx *onnx, enum lp_onnx_type type, 
     if (rank > LP_ONNX_RANK_MAX)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "a constant of %u axes, at most %d are read", rank, LP_ONNX_RANK_MAX);
     *constant = (struct lp_onnx_constant){.type = type, .rank = rank};
-    memcpy(constant->dims, dims, rank * sizeof *dims);
+    if (rank > 0) memcpy(constant->dims, dims, rank * sizeof *dims);
     LP_TRY(count_elements(rank, dims, &constant->count, err));
     if (constant->count > LP_ONNX_FOLDED_MAX)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "a constant of %llu elements would be computed, at most %d are",
@@ -231,14 +231,12 @@ enum lp_code lp_onnx_constant_read(struct lp_onnx *onnx, const Onnx__Tensor *pro
 enum lp_code lp_onnx_tensor_new(struct lp_onnx *onnx, enum lp_dtype dtype, uint32_t rank, const uint64_t *dims,
                                 struct lp_tensor **ret_tensor, void **ret_data, struct lp_error *err)
 {
-    static const size_t bytes[] = {
-        [LP_DTYPE_F32] = 4, [LP_DTYPE_F64] = 8, [LP_DTYPE_I64] = 8, [LP_DTYPE_I32] = 4, [LP_DTYPE_U8] = 1};
     struct lp_tensor *tensor = lp_onnx_take(onnx, 1, sizeof *tensor, err);
     if (tensor == NULL) return lp_failed(err->code);
     *tensor = (struct lp_tensor){.dtype = dtype, .rank = rank};
-    memcpy(tensor->dims, dims, rank * sizeof *dims);
+    if (rank > 0) memcpy(tensor->dims, dims, rank * sizeof *dims);
     LP_TRY(count_elements(rank, dims, &tensor->count, err));
-    void *data = lp_onnx_take(onnx, tensor->count, bytes[dtype], err);
+    void *data = lp_onnx_take(onnx, tensor->count, lp_dtype_bytes(dtype), err);
     if (data == NULL) return lp_failed(err->code);
     tensor->data = data;
     *ret_tensor = tensor;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FOLDED_BYTES = 24 << 20 };
+
 static const struct lp_onnx_op *find_op(const struct lp_onnx_node *node)
 {
     static const struct {
@@ -35,6 +37,9 @@ static enum lp_code lower(struct lp_onnx *onnx, const struct lp_onnx_node *node,
         const struct lp_onnx_value *value = lp_onnx_input(onnx, node, i);
         if (value != NULL && value->kind == LP_ONNX_UNKNOWN)
             return lp_onnx_refuse(node, err, "its input `%.64s` is an output that no op here makes", value->name);
+        bool row_scale = value != NULL && value->kind == LP_ONNX_CONSTANT && value->known->is_row_scale;
+        if (row_scale && strcmp(node->op, "Mul") != 0 && strcmp(node->op, "MatMulInteger") != 0)
+            return lp_onnx_refuse(node, err, "a row's own scale is only multiplied in this release");
     }
     bool known = all_known(onnx, node);
     enum lp_code (*act)(struct lp_onnx *, const struct lp_onnx_node *, struct lp_error *) =
@@ -93,6 +98,8 @@ enum lp_code lp_import_onnx(struct lp_span bytes, const struct lp_import_options
 {
     struct lp_onnx onnx = {.options = options, .draft = draft};
     LP_TRY(lp_onnx_unpack(bytes, &onnx.proto, err));
+    /* Weights are transposed, widened and multiplied into one another; small models compute their shapes. */
+    draft->storage.budget += FOLDED_BYTES + (uint64_t)LP_DRAFT_STORAGE_FACTOR * bytes.size;
     draft->kept = onnx.proto;
     draft->kept_free = free_kept;
     draft->is_network = true;

@@ -31,7 +31,22 @@ lp_onnx_act lp_onnx_lower_reduce, lp_onnx_fold_reduce;
 lp_onnx_act lp_onnx_lower_conv, lp_onnx_lower_pool, lp_onnx_lower_global_pool;
 /* lower_quantize.c */
 lp_onnx_act lp_onnx_lower_quantize, lp_onnx_lower_dequantize, lp_onnx_fold_dequantize, lp_onnx_lower_qlinear_matmul,
-    lp_onnx_lower_qlinear_conv, lp_onnx_lower_qgemm, lp_onnx_lower_dynamic_quantize, lp_onnx_lower_matmul_integer;
+    lp_onnx_lower_qlinear_conv, lp_onnx_lower_dynamic_quantize, lp_onnx_lower_matmul_integer;
+
+/**
+ * A dense layer in integers, where `a` is what a QuantizeLinear of 8 bits left and the matrix was dequantized from 8
+ * bits without a zero point; else nothing.
+ * @param turned the matrix is [out, in]
+ */
+LP_MUST_USE enum lp_code lp_onnx_emit_int8(struct lp_onnx *onnx, const struct lp_onnx_node *node,
+                                           const struct lp_onnx_value *a, const struct lp_onnx_constant *matrix,
+                                           bool turned, struct lp_onnx_value *ret_value, bool *ret_done,
+                                           struct lp_error *err);
+/** Conv's own attributes are the node's. */
+LP_MUST_USE enum lp_code lp_onnx_emit_conv(struct lp_onnx *onnx, const struct lp_onnx_node *node,
+                                           const struct lp_onnx_value *input, struct lp_onnx_constant *weight,
+                                           const struct lp_tensor *bias, struct lp_onnx_value *ret_value,
+                                           struct lp_error *err);
 
 /** Whole numbers that are attribute `name` in old opsets and input i in new ones. Absent: NULL. */
 LP_MUST_USE enum lp_code lp_onnx_list(struct lp_onnx *onnx, const struct lp_onnx_node *node, const char *name,

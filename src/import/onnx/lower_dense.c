@@ -49,6 +49,12 @@ static enum lp_code times_constant(struct lp_onnx *onnx, const struct lp_onnx_no
 {
     struct lp_tensor *matrix;
     struct lp_onnx_value made;
+    bool done = false;
+    LP_TRY(lp_onnx_emit_int8(onnx, node, a, constant, false, &made, &done, err));
+    if (done) {
+        lp_onnx_bind_value(onnx, node, 0, &made);
+        return LP_OK;
+    }
     LP_TRY(matrix_of(onnx, node, constant, &matrix, err));
     if (constant->rank > 2 && constant->rank > a->rank + 1)
         return lp_onnx_refuse(node, err, "a constant of %u axes for %u", constant->rank, a->rank + 1);
@@ -163,10 +169,14 @@ enum lp_code lp_onnx_lower_gemm(struct lp_onnx *onnx, const struct lp_onnx_node 
     LP_TRY(lp_onnx_float(node, "alpha", 1, &alpha, err));
     if (turn_a != 0) return lp_onnx_refuse(node, err, "transA: the batch would not be the first axis");
     if (a->rank != 1 || b->rank != 2) return lp_onnx_bad(node, err, "inputs of %u and %u axes", a->rank + 1, b->rank);
-    LP_TRY(lp_onnx_tensor(onnx, b, &weight, err));
-    if (turn_b != 0) LP_TRY(lp_onnx_transposed(onnx, weight, &weight, err));
-    LP_TRY(scaled(onnx, weight, alpha, &weight, err));
-    LP_TRY(lp_onnx_emit_dense(onnx, node, a, weight, NULL, &made, err));
+    bool done = false;
+    if (alpha == 1) LP_TRY(lp_onnx_emit_int8(onnx, node, a, b, turn_b != 0, &made, &done, err));
+    if (!done) {
+        LP_TRY(lp_onnx_tensor(onnx, b, &weight, err));
+        if (turn_b != 0) LP_TRY(lp_onnx_transposed(onnx, weight, &weight, err));
+        LP_TRY(scaled(onnx, weight, alpha, &weight, err));
+        LP_TRY(lp_onnx_emit_dense(onnx, node, a, weight, NULL, &made, err));
+    }
     LP_TRY(add_c(onnx, node, &made, err));
     lp_onnx_bind_value(onnx, node, 0, &made);
     return LP_OK;

@@ -108,6 +108,8 @@ static enum lp_code combine(struct lp_onnx *onnx, const struct lp_onnx_node *nod
         return lp_onnx_emit_binary(onnx, node, function, left, right, ret_value, err);
     const struct lp_onnx_value *row = reverse ? right : left;
     struct lp_onnx_constant *known = reverse ? left->known : right->known;
+    if (known->is_row_scale && !row->is_accumulated)
+        return lp_onnx_refuse(node, err, "a row's own scale times what is not the product of its integers");
     LP_TRY(lp_onnx_operand(onnx, node, known, row->rank + 1, &constant, err));
     return lp_onnx_emit_constant(onnx, node, function, row, constant, reverse, ret_value, err);
 }
@@ -117,7 +119,8 @@ static enum lp_code check_operand(const struct lp_onnx_node *node, const struct 
 {
     if (value == NULL) return lp_onnx_bad(node, err, "an input is missing");
     if (value->kind == LP_ONNX_TEXT) return lp_onnx_refuse(node, err, "texts: an encoder must come first");
-    if (value->kind == LP_ONNX_ROW && value->is_quantized) return lp_onnx_refuse(node, err, "quantized numbers");
+    if (value->kind == LP_ONNX_ROW && (value->is_quantized || value->is_dynamic))
+        return lp_onnx_refuse(node, err, "quantized numbers");
     if (lp_onnx_type_whole(value->type) && binary_of(node) == LP_GRAPH_DIV)
         return lp_onnx_refuse(node, err, "a division of whole numbers");
     return LP_OK;

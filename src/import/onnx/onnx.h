@@ -41,7 +41,7 @@ enum {
     LP_ONNX_NODES_MAX = 1 << 17,
     LP_ONNX_OPSET_MIN = 9,
     LP_ONNX_OPSET_MAX = 21,
-    LP_ONNX_FOLDED_MAX = 1 << 24, /* elements of a folded constant */
+    LP_ONNX_FOLDED_MAX = 1 << 30, /* elements of a folded constant; their bytes are bounded by the file's */
     LP_ONNX_ABSENT = -1,
 };
 
@@ -57,6 +57,7 @@ struct lp_onnx_constant {
     const void *data;               /* [count] of the type; STRING: struct lp_span [count] */
     bool has_batch;                 /* some element is LP_ONNX_BATCH */
     const struct lp_tensor *floats; /* as F32 tensor of the draft, made once: lp_onnx_tensor */
+    bool is_row_scale; /* of DynamicQuantizeLinear: known for each row only, and in the layer already: stands for 1 */
     /* What it was dequantized from, or NULL: 8-bit integers, with a scale of one element or one an index of `axis`. */
     const struct lp_onnx_constant *quantized, *quantized_scale, *quantized_zero;
     uint32_t quantized_axis;
@@ -77,6 +78,8 @@ struct lp_onnx_value {
     const uint32_t *columns; /* TEXT: the feature of each element: an index of the draft's features */
     /* ROW of QuantizeLinear: the graph has its dequantized form (a quantize op), which stands for these integers. */
     bool is_quantized;
+    bool is_dynamic;     /* ROW of DynamicQuantizeLinear: the graph has what it was made of */
+    bool is_accumulated; /* ROW of MatMulInteger: times the scale of the row already */
     double scale;
     int32_t zero;
 };

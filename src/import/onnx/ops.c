@@ -92,6 +92,13 @@ const struct lp_onnx_op lp_onnx_ops[] = {
     {"AveragePool", lp_onnx_lower_pool, NULL},
     {"GlobalAveragePool", lp_onnx_lower_global_pool, NULL},
     {"GlobalMaxPool", lp_onnx_lower_global_pool, NULL},
+
+    {"QuantizeLinear", lp_onnx_lower_quantize, NULL},
+    {"DequantizeLinear", lp_onnx_lower_dequantize, lp_onnx_fold_dequantize},
+    {"QLinearMatMul", lp_onnx_lower_qlinear_matmul, NULL},
+    {"QLinearConv", lp_onnx_lower_qlinear_conv, NULL},
+    {"DynamicQuantizeLinear", lp_onnx_lower_dynamic_quantize, NULL},
+    {"MatMulInteger", lp_onnx_lower_matmul_integer, NULL},
     {NULL, NULL, NULL},
 };
 

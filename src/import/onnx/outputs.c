@@ -53,6 +53,7 @@ static enum lp_code read_margin(struct lp_onnx *onnx, uint32_t *ret_value, struc
 
 static void read_link(struct lp_draft *draft, uint32_t *value)
 {
+    if (draft->output_count == 2 && lp_graph_take_binary(&draft->graph, value)) draft->output_count = 1;
     bool several = draft->output_count > 1;
     enum lp_link link = lp_graph_take_link(&draft->graph, value);
     if (link == LP_LINK_IDENTITY) return;

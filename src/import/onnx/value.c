@@ -27,7 +27,7 @@ enum lp_code lp_onnx_row(const struct lp_onnx *onnx, const struct lp_onnx_node *
     if (value->kind != LP_ONNX_ROW)
         return lp_onnx_refuse(node, err, "input `%.64s` is a constant, which it cannot have in this release",
                               value->name);
-    if (value->is_quantized)
+    if (value->is_quantized || value->is_dynamic)
         return lp_onnx_refuse(node, err, "input `%.64s` is quantized, which it cannot have in this release",
                               value->name);
     *ret_value = value;
@@ -49,7 +49,7 @@ enum lp_code lp_onnx_known(const struct lp_onnx *onnx, const struct lp_onnx_node
 enum lp_code lp_onnx_emit(struct lp_onnx *onnx, struct lp_graph_op op, const uint32_t *inputs, uint32_t *ret_value,
                           struct lp_error *err)
 {
-    op.inputs = inputs;
+    op.inputs = (uint32_t *)(uintptr_t)inputs; /* copied, not written */
     return lp_graph_add(&onnx->draft->graph, &op, ret_value, err);
 }
 
