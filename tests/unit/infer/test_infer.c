@@ -25,6 +25,7 @@ enum { OPS_MAX = 16 };
 
 static struct lp_error err;
 static struct lp_op ops[OPS_MAX];
+static uint32_t inputs[OPS_MAX];
 static struct lp_tensor tensors[OPS_MAX * 2];
 static struct lp_bundle bundle;
 static struct lp_plan *plan;
@@ -48,6 +49,16 @@ static int end(void **state)
     return 0;
 }
 
+/* The value of that name. */
+static const uint32_t *value_of(const char *name, uint32_t op)
+{
+    uint32_t *value = &inputs[op];
+    *value = 0;
+    for (uint32_t i = 0; i < op; i++)
+        if (strcmp(ops[i].output, name) == 0) *value = i + 1;
+    return value;
+}
+
 static struct lp_op *dense(const char *input, const char *output, uint32_t in, uint32_t out, const float *weight,
                            const float *bias)
 {
@@ -58,6 +69,10 @@ static struct lp_op *dense(const char *input, const char *output, uint32_t in, u
     ops[i] = (struct lp_op){.kind = LP_OP_DENSE,
                             .input = input,
                             .output = output,
+                            .input_count = 1,
+                            .inputs = value_of(input, i),
+                            .in = {1, {in}},
+                            .shape = {1, {out}},
                             .weight = &tensors[2 * i],
                             .bias = bias != NULL ? &tensors[2 * i + 1] : NULL,
                             .in_width = in,
@@ -72,6 +87,10 @@ static struct lp_op *activation(const char *input, const char *output, uint32_t 
     ops[i] = (struct lp_op){.kind = LP_OP_ACTIVATION,
                             .input = input,
                             .output = output,
+                            .input_count = 1,
+                            .inputs = value_of(input, i),
+                            .in = {1, {width}},
+                            .shape = {1, {width}},
                             .activation = kind,
                             .alpha = alpha,
                             .in_width = width,
@@ -134,18 +153,6 @@ static void ops_that_do_not_lead_to_the_margin_are_dropped(void **state)
     assert_true(scores[0] == -10.0f && scores[1] == 6.0f);
 }
 
-static void a_name_used_again_means_the_latest_value(void **state)
-{
-    (void)state;
-    dense("features", "x", 2, 2, twice, NULL);
-    dense("x", "x", 2, 2, swap, NULL);
-    dense("x", "x", 2, 2, twice, NULL);
-    make(4);
-    float scores[2];
-    lp_infer_run(infer, (const double[]){1, 2}, 1, NULL, scores);
-    assert_true(scores[0] == 8.0f && scores[1] == 4.0f);
-}
-
 static void an_activation_alone_works_on_the_features(void **state)
 {
     (void)state;
@@ -186,7 +193,7 @@ static void rows_past_a_chunk_give_the_same_bits_as_alone(void **state)
     make(ROWS);
     assert_true(lp_plan_chunk_rows(plan, ROWS) < ROWS);
     lp_infer_run(infer, rows, ROWS, NULL, together);
-    const char *best = plan->steps[0].dense->name;
+    const char *best = plan->steps[0].dense.kernel->name;
     for (int r = 0; r < ROWS; r++) {
         lp_infer_run(infer, rows + r * 2, 1, NULL, alone);
         if (strcmp(best, "openblas") == 0) assert_true(fabsf(alone[0] - together[r * 2]) < 1e-4f);
@@ -254,11 +261,9 @@ static void graphs_that_do_not_fit_are_refused(void **state)
     bundle.column_count = 3;
     assert_int_equal(plan_fails(), LP_E_MISMATCH);
     bundle.column_count = 2;
-    ops[0].input = "nothing";
+    inputs[0] = 1; /* itself */
     assert_int_equal(plan_fails(), LP_E_MISMATCH);
-    ops[0].input = "margin"; /* itself */
-    assert_int_equal(plan_fails(), LP_E_MISMATCH);
-    ops[0].input = "features";
+    inputs[0] = 0;
     tensors[0].count = 3;
     assert_int_equal(plan_fails(), LP_E_MISMATCH);
     tensors[0].count = 4;
@@ -266,9 +271,9 @@ static void graphs_that_do_not_fit_are_refused(void **state)
     assert_int_equal(plan_fails(), LP_E_MISMATCH);
     tensors[0].dtype = LP_DTYPE_F32;
     activation("margin", "wider", 2, LP_ACTIVATION_RELU, 0)->out_width = 3;
-    bundle.output_count = 3;
+    ops[1].shape.dims[0] = bundle.output_count = 3;
     assert_int_equal(plan_fails(), LP_E_MISMATCH);
-    ops[1].out_width = bundle.output_count = 2;
+    ops[1].out_width = ops[1].shape.dims[0] = bundle.output_count = 2;
     ops[1].activation = (enum lp_activation)99;
     assert_int_equal(plan_fails(), LP_E_UNSUPPORTED);
 }
@@ -300,7 +305,6 @@ int main(void)
         TEST(a_chain_of_layers_passes_its_values_on),
         TEST(an_activation_joins_the_layer_before_it),
         TEST(ops_that_do_not_lead_to_the_margin_are_dropped),
-        TEST(a_name_used_again_means_the_latest_value),
         TEST(an_activation_alone_works_on_the_features),
         TEST(links_are_sigmoid_and_softmax),
         TEST(rows_past_a_chunk_give_the_same_bits_as_alone),
