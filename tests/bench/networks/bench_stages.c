@@ -105,7 +105,8 @@ static int bench_activation(enum lp_activation_kind kind, const char *name)
         double best = 1e99;
         for (int r = 0; r < repeats; r++) {
             uint64_t start = lp_clock_ns();
-            for (uint32_t i = 0; i < calls / 200; i++) kernels[k]->run[kind](x, VALUES, 1.0f, 1.0f, y[k + 1 == kernel_count]);
+            for (uint32_t i = 0; i < calls / 200; i++)
+                kernels[k]->run[kind](x, VALUES, 1.0f, 1.0f, y[k + 1 == kernel_count]);
             best = fmin(best, (double)(lp_clock_ns() - start) / (calls / 200) / VALUES);
         }
         printf("%-10s %-8s                   %8.2f ns a value\n", name, kernels[k]->name, best);
