@@ -1,8 +1,8 @@
 /*
- * Maximum and average over windows of an image, channels first (ONNX MaxPool, AveragePool). A window's values are taken
- * over rising rows, then columns; NaN in a window makes its result NaN. The average divides by the window's whole area
- * within the padded image when padding counts, else by the values inside the image; a window wholly in the padding
- * gives the lowest float (maximum) or 0. Every kernel gives the same bits.
+ * Maximum and average over windows of an image, channels first (ONNX MaxPool, AveragePool). A window is taken column by
+ * column: its rows first, from the top, then the columns from the left. NaN in a window makes its result NaN. The
+ * average divides by the window's area within the padded image when padding counts, else by the count of values inside
+ * the image; a window wholly in the padding gives -infinity (maximum) or 0. Every kernel gives the same bits.
  */
 #ifndef LP_KERNELS_POOL_H
 #define LP_KERNELS_POOL_H

@@ -2,7 +2,6 @@
  */
 #include "kernels/pool/pool.h"
 
-#include <float.h>
 #include <math.h>
 
 /* Of the taps of a window along one axis: [first, end) lie in the image, `counted` in the padded image. */
@@ -27,15 +26,16 @@ static struct taps taps_of(uint32_t out, uint32_t kernel, uint32_t stride, uint3
 
 static float window(const struct lp_pool2d *p, const float *x, const struct taps *rows, const struct taps *columns)
 {
-    float sum = 0.0f, max = -FLT_MAX;
-    bool any = false;
-    for (uint32_t i = rows->first; i < rows->end; i++) {
-        const float *from = x + (rows->from + (int64_t)i * p->dilations[0]) * p->width + columns->from;
-        for (uint32_t j = columns->first; j < columns->end; j++, any = true) {
-            float value = from[(size_t)j * p->dilations[1]];
-            sum += value;
-            max = !any || value > max || isnan(value) ? value : max;
+    float sum = 0.0f, max = -INFINITY;
+    for (uint32_t j = columns->first; j < columns->end; j++) {
+        float part = 0.0f;
+        const float *from = x + columns->from + (int64_t)j * p->dilations[1];
+        for (uint32_t i = rows->first; i < rows->end; i++) {
+            float value = from[(rows->from + (int64_t)i * p->dilations[0]) * p->width];
+            part += value;
+            max = value > max || isnan(value) ? value : max;
         }
+        sum += part;
     }
     if (!p->average) return max;
     uint32_t inside = (rows->end - rows->first) * (columns->end - columns->first);

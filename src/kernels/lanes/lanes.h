@@ -1,0 +1,259 @@
+/*
+ * One vocabulary of float vectors for files compiled with AVX2 or AVX-512, so that an op's vector form is written once
+ * (its lanes.inc) and compiled twice. Everything is static and inlined: include it from avx2.c and avx512.c only.
+ *
+ * `left` is how many values there are from a place on: at least 1, more than LANES means a whole vector. A partial load
+ * reads nothing behind the last value and gives zeros there.
+ */
+#ifndef LP_KERNELS_LANES_H
+#define LP_KERNELS_LANES_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define INLINE static inline __attribute__((always_inline, unused))
+
+#if defined(__AVX512F__)
+
+enum { LANES = 16 };
+typedef __m512 lanes;
+typedef __mmask16 lanes_mask; /* a choice a lane */
+
+INLINE lanes_mask first_lanes(size_t left) { return (lanes_mask)(left >= LANES ? 0xFFFFu : (1u << left) - 1u); }
+INLINE lanes all_of(float value) { return _mm512_set1_ps(value); }
+INLINE lanes zeros(void) { return _mm512_setzero_ps(); }
+INLINE lanes load(const float *from) { return _mm512_loadu_ps(from); }
+INLINE lanes load_part(const float *from, size_t left) { return _mm512_maskz_loadu_ps(first_lanes(left), from); }
+INLINE void store(float *to, lanes v) { _mm512_storeu_ps(to, v); }
+INLINE void store_part(float *to, size_t left, lanes v) { _mm512_mask_storeu_ps(to, first_lanes(left), v); }
+INLINE lanes plus(lanes a, lanes b) { return _mm512_add_ps(a, b); }
+INLINE lanes minus(lanes a, lanes b) { return _mm512_sub_ps(a, b); }
+INLINE lanes times(lanes a, lanes b) { return _mm512_mul_ps(a, b); }
+INLINE lanes over(lanes a, lanes b) { return _mm512_div_ps(a, b); }
+INLINE lanes root_of(lanes v) { return _mm512_sqrt_ps(v); }
+/* a * b + c, and c - a * b, rounded once. */
+INLINE lanes fused(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE lanes fused_minus(lanes a, lanes b, lanes c) { return _mm512_fnmadd_ps(a, b, c); }
+/* The second operand when either is NaN. */
+INLINE lanes larger(lanes a, lanes b) { return _mm512_max_ps(a, b); }
+INLINE lanes smaller(lanes a, lanes b) { return _mm512_min_ps(a, b); }
+INLINE lanes_mask less(lanes a, lanes b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+INLINE lanes_mask at_most(lanes a, lanes b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+INLINE lanes_mask equal(lanes a, lanes b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+INLINE lanes_mask unordered(lanes a, lanes b) { return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q); }
+INLINE lanes_mask either(lanes_mask a, lanes_mask b) { return a | b; }
+INLINE lanes choose(lanes_mask where, lanes yes, lanes no) { return _mm512_mask_mov_ps(no, where, yes); }
+INLINE lanes magnitude(lanes v) { return _mm512_abs_ps(v); }
+INLINE lanes negated(lanes v) { return _mm512_xor_ps(v, all_of(-0.0f)); }
+INLINE lanes with_sign_of(lanes v, lanes sign)
+{
+    return _mm512_or_ps(_mm512_abs_ps(v), _mm512_and_ps(sign, all_of(-0.0f)));
+}
+INLINE lanes nearest(lanes v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+INLINE lanes rounded_down(lanes v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+INLINE lanes rounded_up(lanes v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
+/* v * 2^n for whole n, denormals and overflow as a single rounding. */
+INLINE lanes scaled(lanes v, lanes n) { return _mm512_scalef_ps(v, n); }
+/* Fraction in [1, 2) and its exponent, of a positive finite value that is not denormal. */
+INLINE lanes fraction_of(lanes v) { return _mm512_getmant_ps(v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src); }
+INLINE lanes exponent_of(lanes v) { return _mm512_getexp_ps(v); }
+
+/* Lane i to i + 8, i + 4, i + 2, i + 1. */
+INLINE float sum_of(lanes v)
+{
+    __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(b, _mm_movehdup_ps(b)));
+}
+INLINE float largest_of(lanes v) { return _mm512_reduce_max_ps(v); }
+
+INLINE lanes fold8(lanes a, lanes b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+}
+INLINE lanes fold4(lanes a, lanes b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xDD));
+}
+INLINE lanes fold2(lanes a, lanes b)
+{
+    __m512d p = _mm512_castps_pd(a), q = _mm512_castps_pd(b);
+    return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(p, q)), _mm512_castpd_ps(_mm512_unpackhi_pd(p, q)));
+}
+INLINE lanes fold1(lanes a, lanes b)
+{
+    return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xDD));
+}
+/* The sums of LANES vectors, one a lane, each in sum_of's order. */
+INLINE lanes sum_each(const lanes *v)
+{
+    lanes quad[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) quad[i] = fold4(fold8(v[i], v[i + 4]), fold8(v[i + 8], v[i + 12]));
+    return fold1(fold2(quad[0], quad[1]), fold2(quad[2], quad[3]));
+}
+/* The even and the odd values of two vectors in a row. */
+INLINE lanes evens_of(lanes a, lanes b)
+{
+    const __m512i index = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_ps(a, index, b);
+}
+INLINE lanes odds_of(lanes a, lanes b)
+{
+    const __m512i index = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_ps(a, index, b);
+}
+
+/* 16-bit and 8-bit values to float; `left` as above. */
+INLINE lanes load_half(const uint16_t *from, size_t left)
+{
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(left), from));
+}
+INLINE lanes load_bf16(const uint16_t *from, size_t left)
+{
+    __m512i wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_lanes(left), from));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+INLINE lanes load_i8(const int8_t *from, size_t left)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first_lanes(left), from)));
+}
+
+#else
+
+#include <string.h>
+
+enum { LANES = 8 };
+typedef __m256 lanes;
+typedef __m256 lanes_mask; /* all ones or zeros a lane */
+
+INLINE __m256i first_lanes(size_t left)
+{
+    int32_t count = left >= LANES ? LANES : (int32_t)left;
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+INLINE lanes all_of(float value) { return _mm256_set1_ps(value); }
+INLINE lanes zeros(void) { return _mm256_setzero_ps(); }
+INLINE lanes load(const float *from) { return _mm256_loadu_ps(from); }
+INLINE lanes load_part(const float *from, size_t left)
+{
+    return left >= LANES ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, first_lanes(left));
+}
+INLINE void store(float *to, lanes v) { _mm256_storeu_ps(to, v); }
+INLINE void store_part(float *to, size_t left, lanes v)
+{
+    if (left >= LANES) _mm256_storeu_ps(to, v);
+    else _mm256_maskstore_ps(to, first_lanes(left), v);
+}
+INLINE lanes plus(lanes a, lanes b) { return _mm256_add_ps(a, b); }
+INLINE lanes minus(lanes a, lanes b) { return _mm256_sub_ps(a, b); }
+INLINE lanes times(lanes a, lanes b) { return _mm256_mul_ps(a, b); }
+INLINE lanes over(lanes a, lanes b) { return _mm256_div_ps(a, b); }
+INLINE lanes root_of(lanes v) { return _mm256_sqrt_ps(v); }
+INLINE lanes fused(lanes a, lanes b, lanes c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE lanes fused_minus(lanes a, lanes b, lanes c) { return _mm256_fnmadd_ps(a, b, c); }
+INLINE lanes larger(lanes a, lanes b) { return _mm256_max_ps(a, b); }
+INLINE lanes smaller(lanes a, lanes b) { return _mm256_min_ps(a, b); }
+INLINE lanes_mask less(lanes a, lanes b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+INLINE lanes_mask at_most(lanes a, lanes b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
+INLINE lanes_mask equal(lanes a, lanes b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
+INLINE lanes_mask unordered(lanes a, lanes b) { return _mm256_cmp_ps(a, b, _CMP_UNORD_Q); }
+INLINE lanes_mask either(lanes_mask a, lanes_mask b) { return _mm256_or_ps(a, b); }
+INLINE lanes choose(lanes_mask where, lanes yes, lanes no) { return _mm256_blendv_ps(no, yes, where); }
+INLINE lanes magnitude(lanes v) { return _mm256_andnot_ps(all_of(-0.0f), v); }
+INLINE lanes negated(lanes v) { return _mm256_xor_ps(v, all_of(-0.0f)); }
+INLINE lanes with_sign_of(lanes v, lanes sign)
+{
+    return _mm256_or_ps(magnitude(v), _mm256_and_ps(sign, all_of(-0.0f)));
+}
+INLINE lanes nearest(lanes v) { return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+INLINE lanes rounded_down(lanes v) { return _mm256_round_ps(v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+INLINE lanes rounded_up(lanes v) { return _mm256_round_ps(v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
+/* For whole n in [-252, 254]: neither half leaves the range of normal exponents. */
+INLINE lanes scaled(lanes v, lanes n)
+{
+    __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
+    __m256i bias = _mm256_set1_epi32(127), rest = _mm256_sub_epi32(whole, half);
+    __m256 a = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
+    __m256 b = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
+    return _mm256_mul_ps(_mm256_mul_ps(v, a), b);
+}
+INLINE lanes fraction_of(lanes v)
+{
+    __m256i bits = _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(0x007FFFFF));
+    return _mm256_castsi256_ps(_mm256_or_si256(bits, _mm256_set1_epi32(0x3F800000)));
+}
+INLINE lanes exponent_of(lanes v)
+{
+    __m256i biased = _mm256_srli_epi32(_mm256_castps_si256(v), 23);
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)));
+}
+
+/* Lane i to i + 4, i + 2, i + 1. */
+INLINE float sum_of(lanes v)
+{
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(b, _mm_movehdup_ps(b)));
+}
+INLINE float largest_of(lanes v)
+{
+    __m128 b = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    b = _mm_max_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_max_ss(b, _mm_movehdup_ps(b)));
+}
+
+INLINE lanes fold4(lanes a, lanes b)
+{
+    return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+}
+INLINE lanes fold2(lanes a, lanes b)
+{
+    __m256d p = _mm256_castps_pd(a), q = _mm256_castps_pd(b);
+    return _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(p, q)), _mm256_castpd_ps(_mm256_unpackhi_pd(p, q)));
+}
+INLINE lanes fold1(lanes a, lanes b)
+{
+    return _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x88), _mm256_shuffle_ps(a, b, 0xDD));
+}
+INLINE lanes sum_each(const lanes *v)
+{
+    lanes pair[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) pair[i] = fold4(v[i], v[i + 4]);
+    return fold1(fold2(pair[0], pair[1]), fold2(pair[2], pair[3]));
+}
+INLINE lanes evens_of(lanes a, lanes b)
+{
+    __m256d order = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(order, 0xD8));
+}
+INLINE lanes odds_of(lanes a, lanes b)
+{
+    __m256d order = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xDD));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(order, 0xD8));
+}
+
+INLINE __m128i load_words(const uint16_t *from, size_t left)
+{
+    uint16_t part[LANES] = {0};
+    if (left >= LANES) return _mm_loadu_si128((const __m128i *)(const void *)from);
+    memcpy(part, from, left * sizeof *from);
+    return _mm_loadu_si128((const __m128i *)(const void *)part);
+}
+INLINE lanes load_half(const uint16_t *from, size_t left) { return _mm256_cvtph_ps(load_words(from, left)); }
+INLINE lanes load_bf16(const uint16_t *from, size_t left)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_words(from, left)), 16));
+}
+INLINE lanes load_i8(const int8_t *from, size_t left)
+{
+    int8_t part[LANES] = {0};
+    memcpy(part, from, left >= LANES ? LANES : left);
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)part)));
+}
+
+#endif
+#endif
