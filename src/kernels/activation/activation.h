@@ -3,9 +3,14 @@
  *
  * y may be x. NaN stays NaN. The vector forms round exp by a degree-7 polynomial after Cody-Waite reduction (Cephes
  * expf); sigmoid divides by 1 + exp(-|x|), tanh and elu go through expm1, so that nothing cancels near 0, and
- * gelu_tanh is x * sigmoid(2u). Against the exact value: at most 4 ULP, or 1e-38 where the result is denormal
- * (tests/kernels/test_activation.c: every 1021st float, all with --stride 1). gelu_tanh, whose argument is itself
- * rounded: 16 ULP down to -3, then 1e-6 of |x| * exp(-x^2 / 2).
+ * gelu_tanh is x * sigmoid(2u). Against the exact value (tests/kernels/test_activation.c: every 1021st float, all with
+ * --stride 1):
+ *
+ *     relu, leaky_relu, thresholded_relu, clip, abs, neg, floor, ceil, round, sign, sqrt, reciprocal   correctly
+ * rounded hard_sigmoid, hard_silu      2^-23 and 2^-23 |x|, absolute gelu, gelu_tanh, whose argument is itself rounded
+ * 16 ULP down to -3, then 1e-6 of |x| * exp(-x^2 / 2) the others                   4 ULP
+ *
+ * or 1e-38 where the result is denormal.
  */
 #ifndef LP_KERNELS_ACTIVATION_H
 #define LP_KERNELS_ACTIVATION_H

@@ -27,6 +27,11 @@ INLINE lanes load(const float *from) { return _mm512_loadu_ps(from); }
 INLINE lanes load_part(const float *from, size_t left) { return _mm512_maskz_loadu_ps(first_lanes(left), from); }
 INLINE void store(float *to, lanes v) { _mm512_storeu_ps(to, v); }
 INLINE void store_part(float *to, size_t left, lanes v) { _mm512_mask_storeu_ps(to, first_lanes(left), v); }
+/* v with `value` behind its first `left` lanes. */
+INLINE lanes fill_behind(lanes v, size_t left, float value)
+{
+    return _mm512_mask_mov_ps(all_of(value), first_lanes(left), v);
+}
 INLINE lanes plus(lanes a, lanes b) { return _mm512_add_ps(a, b); }
 INLINE lanes minus(lanes a, lanes b) { return _mm512_sub_ps(a, b); }
 INLINE lanes times(lanes a, lanes b) { return _mm512_mul_ps(a, b); }
@@ -146,6 +151,10 @@ INLINE void store_part(float *to, size_t left, lanes v)
 {
     if (left >= LANES) _mm256_storeu_ps(to, v);
     else _mm256_maskstore_ps(to, first_lanes(left), v);
+}
+INLINE lanes fill_behind(lanes v, size_t left, float value)
+{
+    return _mm256_blendv_ps(all_of(value), v, _mm256_castsi256_ps(first_lanes(left)));
 }
 INLINE lanes plus(lanes a, lanes b) { return _mm256_add_ps(a, b); }
 INLINE lanes minus(lanes a, lanes b) { return _mm256_sub_ps(a, b); }
