@@ -1,0 +1,84 @@
+"""Fresh random graphs, imported and scored by lepton, against ONNX Runtime: scikit-learn's estimators through skl2onnx,
+stacks of random ops over op sets 9 to 21, convolutions, recommendation, quantized networks.
+
+    random_graphs.py COUNT [SEED] [NUMBER]
+
+COUNT graphs of random ops and architectures, and each of scikit-learn's estimators once; NUMBER: that graph only.
+"""
+import collections
+import sys
+import time
+
+import numpy as np
+import onnxruntime
+
+import estimators
+import oracle
+import recommenders
+import stacks
+
+OPSETS = range(9, 22)
+ROW_COUNT = 40
+# int8: both sides round the same numbers to a grid; where float sums differ in the last bit, one step of a hidden value
+# apart. Relative to the outputs' spread.
+INT8_BOUND = 0.02
+
+
+def of_stack(make):
+    def build(rng, opset):
+        s, model = make(rng, opset)
+        return model, s.feeds
+    return build
+
+
+STACKS = {"ops": stacks.random_stack, "cnn": stacks.random_cnn, "quantized": stacks.random_quantized,
+          **{make.__name__: make for make in recommenders.ALL}}
+
+
+def plan(count):
+    """[(name, builder)]: half of the stacks are of random ops, the rest goes round."""
+    others = [name for name in STACKS if name != "ops"]
+    names = ["ops" if i % 2 else others[i // 2 % len(others)] for i in range(count)]
+    return [(n, of_stack(STACKS[n])) for n in names] + list(estimators.BUILDERS.items())
+
+
+def check_quantized(rng, model, feeds, what):
+    """A bound on the outputs' spread instead of the tolerance of fp32."""
+    reference = oracle.Reference(model)
+    want = reference(feeds)
+    return oracle.check(rng, model, feeds, what, rtol=0, atol=INT8_BOUND * float(want.max() - want.min()))
+
+
+def check(seed, number, name, build, ops):
+    rng = np.random.default_rng([seed, number])
+    opset = int(rng.choice(OPSETS)) if name in STACKS else int(rng.integers(13, 22))
+    model, feeds = build(rng, opset)
+    ops.update(n.domain + ":" * bool(n.domain) + n.op_type for n in model.graph.node)
+    what = "%d %s of op set %d" % (number, name, opset)
+    run = check_quantized if name == "quantized" else oracle.check
+    try:
+        return run(rng, model, feeds(rng, ROW_COUNT), what)
+    except (AssertionError, oracle.Refused) as e:
+        return ["%s: %s" % (what, e)], np.zeros(3, int)
+
+
+def main():
+    count = int(sys.argv[1])
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())
+    only = int(sys.argv[3]) if len(sys.argv) > 3 else None
+    print("ONNX Runtime %s, %d graphs of random ops and %d estimators of seed %d" % (
+        onnxruntime.__version__, count, len(estimators.BUILDERS), seed), flush=True)
+    begin, failures, totals, ops, graphs = time.time(), [], np.zeros(3, int), collections.Counter(), 0
+    for number, (name, build) in enumerate(plan(count)):
+        if only is None or only == number:
+            wrong, some = check(seed, number, name, build, ops)
+            failures += wrong
+            totals += some
+            graphs += 1
+    print("ops: " + " ".join("%s %d" % pair for pair in sorted(ops.items())))
+    oracle.report(failures, "%d graphs, %d differences; of %d numbers %d are within %g relative + %g, %d within what an "
+                  "ulp of the inputs moves; %.1f s" % (graphs, len(failures), totals[2], totals[0], oracle.RTOL,
+                                                        oracle.ATOL, totals[1], time.time() - begin))
+
+
+main()
