@@ -134,7 +134,7 @@ static enum lp_code add_split(struct lp_forest *forest, const struct lp_raw_tree
         put_u32(&forest->index, count_of(&forest->set_begin, sizeof(uint32_t)));
         return add_set(forest, tree, node->set, err);
     }
-    bool infinite = forest->allows_infinity && node->threshold == (double)INFINITY;
+    bool infinite = forest->allows_infinity && isinf(node->threshold);
     if (!isfinite(node->threshold) && !infinite)
         return lp_fail(err, LP_E_INVALID, LP_FATAL, "a threshold is not finite");
     put_u32(&forest->index, 0);
@@ -158,8 +158,9 @@ static enum lp_code add_node(struct lp_forest *forest, const struct lp_raw_tree 
     if (step->parent != NO_PARENT) memcpy(wants->data + step->parent * sizeof number, &number, sizeof number);
     put_u32(&forest->column, node->is_leaf ? (uint32_t)LP_TREES_LEAF : node->column);
     bool numeric = !node->is_leaf && (node->flags & LP_TREES_CATEGORICAL) == 0;
-    bool infinite = numeric && node->threshold == (double)INFINITY && forest->allows_infinity;
-    put_f64(&forest->threshold, numeric && !infinite ? node->threshold : 0);
+    bool infinite = numeric && isinf(node->threshold) && forest->allows_infinity;
+    double sign = node->threshold < 0 ? -1 : 0;
+    put_f64(&forest->threshold, infinite ? sign : numeric ? node->threshold : 0);
     put_u32(&forest->left, 0);
     put_u32(&forest->right, 0);
     const uint8_t flags = node->is_leaf ? 0 : (uint8_t)(node->flags | (infinite ? LP_FOREST_INFINITE : 0));

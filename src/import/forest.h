@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* Words of category sets, over all trees: a set is as long as its largest category, whatever the file's size. */
-enum { LP_FOREST_WORDS_MAX = 6 << 20, LP_FOREST_INFINITE = 16 /* the bundle's flag of a threshold of +infinity */ };
+enum { LP_FOREST_WORDS_MAX = 6 << 20, LP_FOREST_INFINITE = 16 /* the bundle's flag of an infinite threshold */ };
 
 /** One node as the file numbers it. */
 struct lp_raw_node {
@@ -45,7 +45,7 @@ struct lp_forest_mark {
 /** Arrays of struct lp_trees, as bytes. */
 struct lp_forest {
     uint32_t leaf_width;  /* set before the first tree */
-    bool allows_infinity; /* LightGBM: a threshold of +infinity, set before the first tree */
+    bool allows_infinity; /* LightGBM, ONNX: infinite thresholds; set before the first tree */
     bool is_linear;       /* some tree had linear leaves */
     struct lp_buffer column, threshold, left, right, flags, index;
     struct lp_buffer root, output;

@@ -12,7 +12,8 @@ const char *const lp_trees_members[] = {"op",    "input",   "output", "library",
 
 static const char *const libraries[] = {[LP_TREES_XGBOOST] = "xgboost", [LP_TREES_LIGHTGBM] = "lightgbm"};
 
-/* In a file: the threshold is +infinity, which a tensor cannot say (LightGBM: all but missing values go left). */
+/* In a file: the threshold is +infinity, or where the tensor has a number below 0 -infinity, which no tensor can say
+ * (LightGBM: all but missing values go left; XGBoost: none does below -infinity). */
 enum { FLAG_INFINITE = 16 };
 
 static enum lp_code read_tensor(const struct lp_bundle *bundle, const struct lp_node *node, const char *key,
@@ -152,12 +153,13 @@ static enum lp_code restore_infinities(struct lp_bundle *bundle, struct lp_trees
 {
     uint32_t count = trees->node_count, infinite = 0;
     for (uint32_t i = 0; i < count; i++) infinite += (trees->flags[i] & FLAG_INFINITE) != 0;
-    if (infinite == 0 || trees->compare != LP_TREES_LIGHTGBM) return LP_OK;
+    if (infinite == 0) return LP_OK;
     double *threshold = lp_storage_take(bundle->storage, count, sizeof *threshold, err);
     uint8_t *flags = lp_storage_take(bundle->storage, count, sizeof *flags, err);
     if (threshold == NULL || flags == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < count; i++) {
-        threshold[i] = (trees->flags[i] & FLAG_INFINITE) != 0 ? (double)INFINITY : trees->threshold[i];
+        bool here = (trees->flags[i] & FLAG_INFINITE) != 0;
+        threshold[i] = here ? copysign((double)INFINITY, trees->threshold[i]) : trees->threshold[i];
         flags[i] = trees->flags[i] & (uint8_t)~FLAG_INFINITE;
     }
     trees->threshold = threshold;
