@@ -10,8 +10,8 @@ LP_MUST_USE enum lp_code lp_graph_simplify(struct lp_graph *graph, uint32_t *val
 /** Ops that the margin does not need go; the last op is the margin's (a reshape, when the margin is `features`). */
 LP_MUST_USE enum lp_code lp_graph_sweep(struct lp_graph *graph, uint32_t *value, struct lp_error *err);
 
-/** Where the margin is [1 - p, p] of a sigmoid p it becomes p. */
-bool lp_graph_take_binary(const struct lp_graph *graph, uint32_t *value);
+/** Where the margin is 1 - p and p of a sigmoid p, or what equals that, it becomes p. */
+bool lp_graph_take_two_classes(struct lp_graph *graph, uint32_t *value);
 
 /** A softmax or sigmoid that makes the margin is taken off and said as a link; else LP_LINK_IDENTITY. */
 enum lp_link lp_graph_take_link(struct lp_graph *graph, uint32_t *value);

@@ -97,24 +97,6 @@ static void skip_last_reshape(const struct lp_graph *graph, uint32_t *value)
         *value = graph->ops[*value - 1].inputs[0];
 }
 
-/* [1 - p, p], as scikit-learn has the two classes: p says it all. */
-bool lp_graph_take_binary(const struct lp_graph *graph, uint32_t *value)
-{
-    if (*value == LP_GRAPH_FEATURES) return false;
-    const struct lp_graph_op *both = &graph->ops[*value - 1], *other;
-    if (both->kind != LP_GRAPH_CONCAT || both->input_count != 2 || both->inputs[0] == LP_GRAPH_FEATURES) return false;
-    other = &graph->ops[both->inputs[0] - 1];
-    bool one = other->kind == LP_GRAPH_BINARY && other->function == LP_GRAPH_SUB && other->reverse &&
-               other->constant->count == 1 && ((const float *)other->constant->data)[0] == 1;
-    if (!one || other->inputs[0] != both->inputs[1] || both->dims[0] * (both->rank > 1 ? both->dims[1] : 1) != 2)
-        return false;
-    uint32_t p = both->inputs[1];
-    const struct lp_graph_op *made = p != LP_GRAPH_FEATURES ? &graph->ops[p - 1] : NULL;
-    if (made == NULL || made->function != LP_GRAPH_SIGMOID) return false;
-    *value = p;
-    return true;
-}
-
 enum lp_link lp_graph_take_link(struct lp_graph *graph, uint32_t *value)
 {
     skip_last_reshape(graph, value);

@@ -47,9 +47,10 @@ def import_model(model, bundle, *options):
 
 
 def records_of(feeds):
-    """JSON Lines: an input's row as a number, a text or a flat array. Floats are written as the doubles they are."""
+    """JSON Lines: an input's row as a number, a text or a flat array; null for NaN. Floats are the doubles they are."""
     names, count = list(feeds), len(next(iter(feeds.values())))
-    flat = [np.asarray(feeds[n]).reshape(count, -1).tolist() for n in names]
+    flat = [[[None if v != v else v for v in row] for row in np.asarray(feeds[n]).reshape(count, -1).tolist()]
+            for n in names]
     return "".join(json.dumps({n: v[i][0] if len(v[i]) == 1 else v[i] for n, v in zip(names, flat)},
                               ensure_ascii=False) + "\n" for i in range(count))
 

@@ -83,6 +83,7 @@ static enum lp_code add_numbers(struct lp_onnx *onnx, struct lp_onnx_value *valu
     uint32_t begin = 0, flat;
     LP_TRY(add_feature(onnx, value->name, width > 1 ? width : 0, err));
     LP_TRY(take_columns(onnx, width, &begin, err));
+    onnx->draft->features[onnx->draft->feature_count - 1].column = begin;
     LP_TRY(lp_onnx_features_slice(onnx, begin, begin + width, &flat, err));
     value->kind = LP_ONNX_ROW;
     return lp_onnx_reshape(onnx, flat, 1, &width, value->rank, value->dims, &value->graph_value, err);

@@ -17,6 +17,16 @@ static enum lp_code read(const struct lp_onnx *onnx, const struct lp_onnx_node *
     return lp_ml_post_read(node, &linear->post, err);
 }
 
+/* Two classes as scikit-learn's logistic regression is written: -w and w, so that the second row is enough. */
+static bool is_mirrored(const struct linear *linear, size_t targets)
+{
+    size_t half = linear->coefficient_count / 2;
+    if (targets != 2 || linear->post != LP_ML_LOGISTIC || linear->coefficient_count % 2 != 0) return false;
+    for (size_t i = 0; i < half; i++)
+        if (linear->coefficients[i] != -linear->coefficients[half + i]) return false;
+    return linear->intercept_count == 0 || linear->intercepts[0] == -linear->intercepts[1];
+}
+
 enum lp_code lp_ml_linear_classifier(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_error *err)
 {
     struct linear linear;
@@ -30,6 +40,13 @@ enum lp_code lp_ml_linear_classifier(struct lp_onnx *onnx, const struct lp_onnx_
         return lp_onnx_bad(node, err, "%zu labels of %zu scores", labels, targets);
     if (linear.post == LP_ML_SOFTMAX_ZERO && !both)
         return lp_onnx_refuse(node, err, "post_transform SOFTMAX_ZERO is not in this release");
+    if (is_mirrored(&linear, targets)) {
+        linear.coefficient_count /= 2;
+        linear.coefficients += linear.coefficient_count;
+        if (linear.intercept_count > 0) linear.intercepts += 1;
+        targets = 1;
+        both = true;
+    }
     LP_TRY(lp_ml_dense(onnx, node, &linear.row, linear.coefficients, linear.coefficient_count,
                        linear.intercept_count > 0 ? linear.intercepts : NULL, (uint32_t)targets, err));
     if (both) LP_TRY(lp_ml_second_class(onnx, linear.post, false, &linear.row, err));

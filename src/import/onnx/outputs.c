@@ -53,12 +53,22 @@ static enum lp_code read_margin(struct lp_onnx *onnx, uint32_t *ret_value, struc
 
 static void read_link(struct lp_draft *draft, uint32_t *value)
 {
-    if (draft->output_count == 2 && lp_graph_take_binary(&draft->graph, value)) draft->output_count = 1;
+    if (draft->output_count == 2 && lp_graph_take_two_classes(&draft->graph, value)) draft->output_count = 1;
     bool several = draft->output_count > 1;
     enum lp_link link = lp_graph_take_link(&draft->graph, value);
     if (link == LP_LINK_IDENTITY) return;
     draft->link = link;
     draft->task = several ? LP_TASK_MULTICLASS : LP_TASK_BINARY;
+}
+
+/* Names of scores, where they are those that a classifier of the model has. */
+static void read_labels(struct lp_draft *draft)
+{
+    bool several = draft->output_count > 1;
+    if (draft->task == LP_TASK_REGRESSION && several && draft->label_count == draft->output_count)
+        draft->task = LP_TASK_MULTICLASS;
+    bool fits = several ? draft->label_count == draft->output_count : draft->label_count == 2;
+    if (draft->task == LP_TASK_REGRESSION || !fits) draft->label_count = 0;
 }
 
 /* --- features --- */
@@ -123,6 +133,7 @@ enum lp_code lp_onnx_outputs_read(struct lp_onnx *onnx, struct lp_error *err)
     LP_TRY(read_margin(onnx, &value, err));
     LP_TRY(lp_graph_simplify(&draft->graph, &value, err));
     read_link(draft, &value);
+    read_labels(draft);
     LP_TRY(lp_graph_sweep(&draft->graph, &value, err));
     LP_TRY(drop_unused(draft, err));
     LP_TRY(lp_graph_whole_features(&draft->graph, draft->column_count, &value, err));
