@@ -21,6 +21,8 @@ lp_onnx_act lp_onnx_lower_gather, lp_onnx_fold_gather;
 /* lower_elementwise.c, fold_elementwise.c */
 lp_onnx_act lp_onnx_lower_unary, lp_onnx_fold_unary, lp_onnx_lower_binary, lp_onnx_fold_binary, lp_onnx_lower_clip,
     lp_onnx_lower_prelu, lp_onnx_fold_compare, lp_onnx_fold_where, lp_onnx_fold_range, lp_onnx_fold_filled;
+/* lower_logic.c */
+lp_onnx_act lp_onnx_lower_compare, lp_onnx_lower_not, lp_onnx_lower_logic, lp_onnx_lower_where;
 /* lower_dense.c */
 lp_onnx_act lp_onnx_lower_matmul, lp_onnx_lower_gemm;
 /* lower_norm.c */
@@ -83,6 +85,14 @@ LP_MUST_USE enum lp_code lp_onnx_emit_binary(struct lp_onnx *onnx, const struct 
                                              enum lp_graph_function function, const struct lp_onnx_value *a,
                                              const struct lp_onnx_value *b, struct lp_onnx_value *ret_value,
                                              struct lp_error *err);
+/** left function right, of a row value and a constant, either way round, or of two row values. */
+LP_MUST_USE enum lp_code lp_onnx_combine(struct lp_onnx *onnx, const struct lp_onnx_node *node,
+                                         enum lp_graph_function function, const struct lp_onnx_value *left,
+                                         const struct lp_onnx_value *right, struct lp_onnx_value *ret_value,
+                                         struct lp_error *err);
+/** 1 where the number is not 0, else 0. */
+LP_MUST_USE enum lp_code lp_onnx_emit_truth(struct lp_onnx *onnx, const struct lp_onnx_value *a,
+                                            struct lp_onnx_value *ret_value, struct lp_error *err);
 /** An element-wise op of the shape of `a`. */
 LP_MUST_USE enum lp_code lp_onnx_emit_activation(struct lp_onnx *onnx, struct lp_graph_op op,
                                                  const struct lp_onnx_value *a, struct lp_onnx_value *ret_value,

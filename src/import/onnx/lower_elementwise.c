@@ -97,10 +97,9 @@ static enum lp_graph_function binary_of(const struct lp_onnx_node *node)
     return LP_GRAPH_NONE;
 }
 
-/* left function right, of a row value and a constant, either way round, or of two row values. */
-static enum lp_code combine(struct lp_onnx *onnx, const struct lp_onnx_node *node, enum lp_graph_function function,
-                            const struct lp_onnx_value *left, const struct lp_onnx_value *right,
-                            struct lp_onnx_value *ret_value, struct lp_error *err)
+enum lp_code lp_onnx_combine(struct lp_onnx *onnx, const struct lp_onnx_node *node, enum lp_graph_function function,
+                             const struct lp_onnx_value *left, const struct lp_onnx_value *right,
+                             struct lp_onnx_value *ret_value, struct lp_error *err)
 {
     const struct lp_tensor *constant = NULL;
     bool reverse = left->kind == LP_ONNX_CONSTANT;
@@ -139,7 +138,7 @@ enum lp_code lp_onnx_lower_binary(struct lp_onnx *onnx, const struct lp_onnx_nod
     for (uint32_t i = 0; i < node->input_count; i++) {
         if (i == first) continue;
         const struct lp_onnx_value left = made;
-        LP_TRY(combine(onnx, node, function, &left, lp_onnx_input(onnx, node, i), &made, err));
+        LP_TRY(lp_onnx_combine(onnx, node, function, &left, lp_onnx_input(onnx, node, i), &made, err));
     }
     if (strcmp(node->op, "Mean") == 0 && node->input_count > 1) {
         struct lp_tensor *count;

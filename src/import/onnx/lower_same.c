@@ -57,9 +57,9 @@ enum lp_code lp_onnx_cast(struct lp_onnx *onnx, const struct lp_onnx_node *node,
     if (input != NULL && input->kind == LP_ONNX_TEXT && to == LP_ONNX_STRING) return lp_onnx_same(onnx, node, err);
     LP_TRY(lp_onnx_row(onnx, node, 0, &input, err));
     if (to == LP_ONNX_STRING) return lp_onnx_refuse(node, err, "numbers as texts");
-    if (to == LP_ONNX_BOOL && input->type != LP_ONNX_BOOL) return lp_onnx_refuse(node, err, "numbers as booleans");
     made = *input;
-    if (lp_onnx_type_whole(to) && !lp_onnx_type_whole(input->type)) LP_TRY(cut(onnx, node, input, &made, err));
+    if (to == LP_ONNX_BOOL && input->type != LP_ONNX_BOOL) LP_TRY(lp_onnx_emit_truth(onnx, input, &made, err));
+    else if (lp_onnx_type_whole(to) && !lp_onnx_type_whole(input->type)) LP_TRY(cut(onnx, node, input, &made, err));
     made.type = to;
     lp_onnx_bind_value(onnx, node, 0, &made);
     return LP_OK;
