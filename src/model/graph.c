@@ -18,7 +18,7 @@ static const struct {
     const char *name;
     lp_op_read *read;
     enum arity arity;
-    const char *members[10];
+    const char *members[11];
 } kinds[LP_OP_COUNT] = {
     [LP_OP_DENSE] = {"dense",
                      lp_dense_read,
@@ -55,14 +55,15 @@ static const struct {
     [LP_OP_CONV2D] = {"conv2d",
                       lp_conv2d_read,
                       ONE,
-                      {"weight", "bias", "strides", "pads", "dilations", "group", "activation", "alpha", "beta"}},
+                      {"weight", "bias", "strides", "pads", "dilations", "group", "activation", "alpha", "beta", "low",
+                       "high"}},
     [LP_OP_POOL] = {"pool",
                     lp_pool_read,
                     ONE,
                     {"function", "kernel", "strides", "pads", "dilations", "ceil", "count_pad"}},
     [LP_OP_QUANTIZE] = {"quantize", lp_quantize_read, ONE, {"scale", "zero_point", "low", "high"}},
 };
-enum { MEMBERS_MAX = 10, NAMES_MAX = MEMBERS_MAX + 6 };
+enum { MEMBERS_MAX = 11, NAMES_MAX = MEMBERS_MAX + 6 };
 
 const char *lp_op_name(enum lp_op_kind kind) { return kinds[kind].name; }
 

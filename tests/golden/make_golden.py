@@ -17,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import bundle  # noqa: E402
 import reference  # noqa: E402
+import zoo  # noqa: E402
 
 ACTIVATIONS = ["relu", "leaky_relu", "elu", "tanh", "sigmoid", "gelu", "gelu_tanh", "silu", "softplus"]
 
@@ -45,6 +46,8 @@ def models():
     yield "logistic", bundle.make_mlp(3, (10, 1)), 40
     yield "mixed", bundle.make_mixed(), 100
     yield "chain", make_chain(), 40
+    for make in zoo.NETS:
+        yield "net_" + make.__name__, make(), 40
     for seed, name in enumerate(ACTIVATIONS):
         yield "activation_" + name, bundle.make_mlp(seed + 20, (10, 19, 7, 3), activation=name), 30
 

@@ -232,6 +232,16 @@ static void every_activation_scores_as_numpy(void **state)
     replay("activation_silu", 0);
     replay("activation_softplus", 0);
 }
+static void every_op_of_a_network_scores_as_numpy(void **state)
+{
+    (void)state;
+    replay("net_deepfm", 0);
+    replay("net_image", 0);
+    replay("net_layouts", 0);
+    replay("net_arithmetic", 0);
+    replay("net_lookups", 0);
+    replay("net_quantized", 0);
+}
 
 int main(void)
 {
@@ -246,6 +256,7 @@ int main(void)
         cmocka_unit_test(every_kind_of_feature_is_cleaned_and_scored_as_numpy),
         cmocka_unit_test(a_chain_of_activation_ops_scores_as_numpy),
         cmocka_unit_test(every_activation_scores_as_numpy),
+        cmocka_unit_test(every_op_of_a_network_scores_as_numpy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,9 +5,15 @@ columns (a million rows are no trouble): `score_records` takes JSON objects, `sc
 """
 import json
 import math
+import os
 import re
+import sys
 
 import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import graph_ops  # noqa: E402  (beside this file)
+from graph_ops import sigmoid  # noqa: E402
 
 
 class RecordError(Exception):
@@ -208,35 +214,6 @@ def clean(manifest, tensors, columns):
 
 # --- graph and link ---------------------------------------------------------------------------------------------------
 
-def sigmoid(x):
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
-
-
-def activate(name, x, alpha):
-    if name == "none":
-        return x
-    if name == "relu":
-        return np.where(x < 0, 0.0, x)
-    if name == "leaky_relu":
-        return np.where(x < 0, (0.01 if alpha is None else alpha) * x, x)
-    if name == "elu":
-        return np.where(x < 0, (1.0 if alpha is None else alpha) * np.expm1(np.minimum(x, 0)), x)
-    if name == "tanh":
-        return np.tanh(x)
-    if name == "sigmoid":
-        return sigmoid(x)
-    if name == "gelu":
-        return x / 2 * (1 + np.vectorize(math.erf, otypes=[np.float64])(x / math.sqrt(2)))
-    if name == "gelu_tanh":
-        return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    if name == "silu":
-        return x * sigmoid(x)
-    if name == "softplus":
-        return np.logaddexp(0, x)
-    raise ValueError(name)
-
-
 def link(name, margin):
     if name == "sigmoid":
         return sigmoid(margin)
@@ -248,15 +225,7 @@ def link(name, margin):
 
 def forward(manifest, tensors, rows):
     """Margins [n, outputs]: the row is rounded to float32 once, everything after is float64."""
-    values = {"features": rows.astype(np.float32).astype(np.float64)}
-    for op in manifest["graph"]:
-        x = values[op["input"]]
-        if op["op"] == "dense":
-            x = x @ tensors[op["weight"]].astype(np.float64)
-            if "bias" in op:
-                x = x + tensors[op["bias"]].astype(np.float64)
-        values[op["output"]] = activate(op.get("activation", "none"), x, op.get("alpha"))
-    return values[manifest["graph"][-1]["output"]]
+    return graph_ops.run(manifest["graph"], tensors, rows)
 
 
 class Scored:

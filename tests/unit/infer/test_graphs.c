@@ -8,7 +8,7 @@
 
 #include "../../support/naive_graph.h"
 
-enum { GRAPHS = 3000 };
+enum { GRAPHS = 1500 };
 
 static float margins[NAIVE_ROWS_MAX * NAIVE_WIDTH_MAX], scores[NAIVE_ROWS_MAX * NAIVE_WIDTH_MAX],
     others[NAIVE_ROWS_MAX * NAIVE_WIDTH_MAX];
