@@ -25,6 +25,9 @@ static uint16_t weight[IN_MAX * OUT_MAX];
 static float bias[OUT_MAX];
 static const struct lp_dense_bf16_kernel *kernels[KERNELS_MAX];
 static uint32_t kernel_count;
+#if defined(LP_TEST_STAND_INS)
+extern const struct lp_dense_bf16_kernel lp_dense_bf16_amx_emulated;
+#endif
 
 static float random_float(void)
 {
@@ -58,9 +61,12 @@ static int begin(void **state)
     (void)state;
     x_pages = guarded_new(sizeof(float) * (IN_MAX + STRIDE_MORE) * ROWS_MAX);
     y_pages = guarded_new(sizeof(float) * (OUT_MAX + STRIDE_MORE) * ROWS_MAX);
-    packed_pages = guarded_new(4 * (IN_MAX + 40) * (OUT_MAX + 40));
-    scratch_pages = guarded_new(4 * (IN_MAX + 64) * (ROWS_MAX + 16));
+    packed_pages = guarded_new(4 * (IN_MAX + 64) * (OUT_MAX + 64));
+    scratch_pages = guarded_new(4 * (IN_MAX + 64) * (ROWS_MAX + 32));
     kernel_count = lp_dense_bf16_kernels(lp_cpu_get(), kernels, KERNELS_MAX);
+#if defined(LP_TEST_STAND_INS)
+    if (lp_cpu_get()->avx512) kernels[kernel_count++] = &lp_dense_bf16_amx_emulated;
+#endif
     for (size_t i = 0; i < IN_MAX * OUT_MAX; i++) {
         float value = random_float();
         uint32_t bits;

@@ -24,8 +24,8 @@ static int8_t weight[IN_MAX * OUT_MAX];
 static float scales[OUT_MAX], bias[OUT_MAX];
 static const struct lp_dense_i8_kernel *kernels[KERNELS_MAX];
 static uint32_t kernel_count;
-#if defined(LP_TEST_EVEX)
-extern const struct lp_dense_i8_kernel lp_dense_i8_evex;
+#if defined(LP_TEST_STAND_INS)
+extern const struct lp_dense_i8_kernel lp_dense_i8_evex, lp_dense_i8_amx_emulated;
 #endif
 
 static uint64_t random_bits(void)
@@ -44,11 +44,14 @@ static int begin(void **state)
     (void)state;
     x_pages = guarded_new(sizeof(float) * (IN_MAX + STRIDE_MORE) * ROWS_MAX);
     y_pages = guarded_new(sizeof(float) * (OUT_MAX + STRIDE_MORE) * ROWS_MAX);
-    packed_pages = guarded_new(4 * (IN_MAX + 40) * (OUT_MAX + 40));
-    scratch_pages = guarded_new(4 * (IN_MAX + 64) * (ROWS_MAX + 16));
+    packed_pages = guarded_new(4 * (IN_MAX + 64) * (OUT_MAX + 40));
+    scratch_pages = guarded_new(4 * (IN_MAX + 64) * (ROWS_MAX + 32));
     kernel_count = lp_dense_i8_kernels(lp_cpu_get(), kernels, KERNELS_MAX);
-#if defined(LP_TEST_EVEX)
-    if (lp_cpu_get()->avx512 && lp_cpu_get()->vnni) kernels[kernel_count++] = &lp_dense_i8_evex;
+#if defined(LP_TEST_STAND_INS)
+    if (lp_cpu_get()->avx512 && lp_cpu_get()->vnni) {
+        kernels[kernel_count++] = &lp_dense_i8_evex;
+        kernels[kernel_count++] = &lp_dense_i8_amx_emulated;
+    }
 #endif
     for (size_t i = 0; i < IN_MAX * OUT_MAX; i++) weight[i] = (int8_t)((int)(random_bits() >> 40 & 255) - 128);
     for (size_t i = 0; i < OUT_MAX; i++) {

@@ -1,10 +1,10 @@
 /*
  * One fully connected layer in bfloat16, y = act(sum_k(bf16(x[k]) * w[k][o]) + b[o]): weights are bf16, the input is
  * rounded to bf16 here (nearest, halves to even; denormals of bf16 may count as zero), products are exact in float, and
- * the sum is kept in float: the bias first, then pairs of inputs over rising k. AVX512-BF16 (vdpbf16ps) and AMX flush
- * denormal products and round a pair in their own order, so kernels agree within the bound of a float sum of in + 1
- * terms and not to the bit; one kernel's bits do not depend on the batch. NaN and infinities pass as in float; a finite
- * x that rounds past the largest bf16 (above 3.3953e38) is infinite.
+ * the sum is kept in float: the bias first (AMX: last), then pairs of inputs over rising k. AVX512-BF16 (vdpbf16ps) and
+ * AMX flush denormal products and round a pair in their own order, so kernels agree within the bound of a float sum of
+ * in + 1 terms and not to the bit; one kernel's bits do not depend on the batch. NaN and infinities pass as in float; a
+ * finite x that rounds past the largest bf16 (above 3.3953e38) is infinite.
  *
  * A layer whose weights are bf16 but whose input has to stay float is a float layer: widen its weights (dense.h).
  */

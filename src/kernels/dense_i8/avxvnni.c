@@ -11,7 +11,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { LANES = 8, BLOCK = 16, TILE_ROWS = 6, VECTORS_MAX = 8 };
+enum { LANES = 8, BLOCK = 16, TILE_ROWS = 6, VECTORS_MAX = 8, FOUR = 4 };
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -25,13 +25,13 @@ enum { LANES = 8, BLOCK = 16, TILE_ROWS = 6, VECTORS_MAX = 8 };
 
 static size_t packed_bytes(uint32_t in_width, uint32_t out_width)
 {
-    return lp_dense_i8_fours_bytes(in_width, out_width, LANES);
+    return lp_dense_i8_fours_bytes(in_width, out_width, LANES, FOUR);
 }
 
 static void pack(const int8_t *weight, const float *weight_scale, uint32_t weight_scale_count, const float *bias,
                  uint32_t in_width, uint32_t out_width, void *packed)
 {
-    lp_dense_i8_fours_pack(weight, weight_scale, weight_scale_count, bias, in_width, out_width, LANES, packed);
+    lp_dense_i8_fours_pack(weight, weight_scale, weight_scale_count, bias, in_width, out_width, LANES, FOUR, packed);
 }
 
 static size_t scratch_bytes(uint32_t in_width, uint32_t row_count)
@@ -156,7 +156,7 @@ static void run(const struct lp_dense_i8_layer *layer, const float *x, uint32_t 
     if (row_count == 0 || layer->out_width == 0) return;
     struct lp_dense_i8_rows rows = lp_dense_i8_rows_at(scratch, row_count, 1, layer->in_width);
     lp_dense_i8_quantize_avx2(layer, x, row_count, &rows);
-    struct tile t = {.w = lp_dense_i8_fours_of(layer, LANES),
+    struct tile t = {.w = lp_dense_i8_fours_of(layer, LANES, FOUR),
                      .scales = rows.scales,
                      .zeros = rows.zeros,
                      .q = rows.values,

@@ -20,18 +20,18 @@ struct lp_dense_i8_rows lp_dense_i8_rows_at(void *scratch, uint32_t row_count, s
                                      .row_bytes = round_up(value_bytes * in_width, LP_DENSE_I8_ROW_ALIGN)};
 }
 
-size_t lp_dense_i8_fours_bytes(uint32_t in_width, uint32_t out_width, uint32_t lanes)
+size_t lp_dense_i8_fours_bytes(uint32_t in_width, uint32_t out_width, uint32_t lanes, uint32_t inputs)
 {
     size_t columns = round_up(out_width, lanes), bytes;
     if (in_width > LP_DENSE_I8_IN_MAX) return 0;
-    if (__builtin_mul_overflow(round_up(in_width, 4) + 3 * sizeof(float), columns, &bytes)) return 0;
+    if (__builtin_mul_overflow(round_up(in_width, inputs) + 3 * sizeof(float), columns, &bytes)) return 0;
     return bytes;
 }
 
 static void pack_block(const int8_t *weight, uint32_t in_width, uint32_t out_width, uint32_t used, uint32_t columns,
-                       int8_t *to)
+                       uint32_t inputs, int8_t *to)
 {
-    memset(to, 0, round_up(in_width, 4) * columns);
+    memset(to, 0, round_up(in_width, inputs) * columns);
     for (uint32_t k = 0; k < in_width; k++) {
         int8_t *four = to + (size_t)(k / 4) * columns * 4 + k % 4;
         for (uint32_t n = 0; n < used; n++) four[n * 4] = weight[(size_t)k * out_width + n];
@@ -39,7 +39,8 @@ static void pack_block(const int8_t *weight, uint32_t in_width, uint32_t out_wid
 }
 
 void lp_dense_i8_fours_pack(const int8_t *weight, const float *weight_scale, uint32_t weight_scale_count,
-                            const float *bias, uint32_t in_width, uint32_t out_width, uint32_t lanes, void *packed)
+                            const float *bias, uint32_t in_width, uint32_t out_width, uint32_t lanes, uint32_t inputs,
+                            void *packed)
 {
     size_t columns = round_up(out_width, lanes);
     float *to_bias = packed, *to_factor = to_bias + columns;
@@ -53,12 +54,12 @@ void lp_dense_i8_fours_pack(const int8_t *weight, const float *weight_scale, uin
     }
     for (uint32_t first = 0; first < out_width; first += 2 * lanes) {
         uint32_t left = out_width - first, block = left > lanes ? 2 * lanes : lanes;
-        pack_block(weight + first, in_width, out_width, left < block ? left : block, block, to);
-        to += round_up(in_width, 4) * block;
+        pack_block(weight + first, in_width, out_width, left < block ? left : block, block, inputs, to);
+        to += round_up(in_width, inputs) * block;
     }
 }
 
-struct lp_dense_i8_fours lp_dense_i8_fours_of(const struct lp_dense_i8_layer *layer, uint32_t lanes)
+struct lp_dense_i8_fours lp_dense_i8_fours_of(const struct lp_dense_i8_layer *layer, uint32_t lanes, uint32_t inputs)
 {
     size_t columns = round_up(layer->out_width, lanes);
     const float *bias = layer->packed;
@@ -67,5 +68,5 @@ struct lp_dense_i8_fours lp_dense_i8_fours_of(const struct lp_dense_i8_layer *la
                                       .factor = bias + columns,
                                       .sum = sum,
                                       .weight = (const int8_t *)(sum + columns),
-                                      .fours = ((size_t)layer->in_width + 3) / 4};
+                                      .fours = round_up(layer->in_width, inputs) / 4};
 }

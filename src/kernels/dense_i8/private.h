@@ -29,18 +29,23 @@ void lp_dense_i8_quantize_avx2(const struct lp_dense_i8_layer *layer, const floa
 /**
  * Packed for products in fours: [columns] bias, [columns] factor, [columns] sum of the column's weights (int32),
  * columns padded to `lanes`; then blocks of 2 * lanes columns (the last of `lanes` where no more are left), each
- * [in_width / 4 rounded up][columns of the block][4].
+ * [fours][columns of the block][4], where the inputs are padded with zeros to a multiple of `inputs` (4 or 64).
  */
 struct lp_dense_i8_fours {
     const float *bias, *factor;
     const int32_t *sum;
     const int8_t *weight;
-    size_t fours; /* in_width / 4, rounded up */
+    size_t fours; /* padded inputs / 4 */
 };
 
-size_t lp_dense_i8_fours_bytes(uint32_t in_width, uint32_t out_width, uint32_t lanes);
+size_t lp_dense_i8_fours_bytes(uint32_t in_width, uint32_t out_width, uint32_t lanes, uint32_t inputs);
 void lp_dense_i8_fours_pack(const int8_t *weight, const float *weight_scale, uint32_t weight_scale_count,
-                            const float *bias, uint32_t in_width, uint32_t out_width, uint32_t lanes, void *packed);
-struct lp_dense_i8_fours lp_dense_i8_fours_of(const struct lp_dense_i8_layer *layer, uint32_t lanes);
+                            const float *bias, uint32_t in_width, uint32_t out_width, uint32_t lanes, uint32_t inputs,
+                            void *packed);
+struct lp_dense_i8_fours lp_dense_i8_fours_of(const struct lp_dense_i8_layer *layer, uint32_t lanes, uint32_t inputs);
+
+/** The VNNI kernel over a layer packed with 16 lanes and any padding of the inputs. */
+void lp_dense_i8_run_vnni(const struct lp_dense_i8_layer *layer, const struct lp_dense_i8_fours *fours, const float *x,
+                          uint32_t row_count, float *y, void *scratch);
 
 #endif

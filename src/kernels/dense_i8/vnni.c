@@ -9,19 +9,19 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { LANES = 16, BLOCK = 32, TILE_ROWS = 8 };
+enum { LANES = 16, BLOCK = 32, TILE_ROWS = 8, FOUR = 4 };
 
 #define INLINE static inline __attribute__((always_inline))
 
 static size_t packed_bytes(uint32_t in_width, uint32_t out_width)
 {
-    return lp_dense_i8_fours_bytes(in_width, out_width, LANES);
+    return lp_dense_i8_fours_bytes(in_width, out_width, LANES, FOUR);
 }
 
 static void pack(const int8_t *weight, const float *weight_scale, uint32_t weight_scale_count, const float *bias,
                  uint32_t in_width, uint32_t out_width, void *packed)
 {
-    lp_dense_i8_fours_pack(weight, weight_scale, weight_scale_count, bias, in_width, out_width, LANES, packed);
+    lp_dense_i8_fours_pack(weight, weight_scale, weight_scale_count, bias, in_width, out_width, LANES, FOUR, packed);
 }
 
 static size_t scratch_bytes(uint32_t in_width, uint32_t row_count)
@@ -151,12 +151,13 @@ INLINE void run_blocks(struct tile t, uint32_t rows, uint32_t out, const bool re
     }
 }
 
-static void run(const struct lp_dense_i8_layer *layer, const float *x, uint32_t row_count, float *y, void *scratch)
+void lp_dense_i8_run_vnni(const struct lp_dense_i8_layer *layer, const struct lp_dense_i8_fours *fours, const float *x,
+                          uint32_t row_count, float *y, void *scratch)
 {
     if (row_count == 0 || layer->out_width == 0) return;
     struct lp_dense_i8_rows rows = lp_dense_i8_rows_at(scratch, row_count, 1, layer->in_width);
     lp_dense_i8_quantize_avx512(layer, x, row_count, &rows);
-    struct tile t = {.w = lp_dense_i8_fours_of(layer, LANES),
+    struct tile t = {.w = *fours,
                      .scales = rows.scales,
                      .zeros = rows.zeros,
                      .q = rows.values,
@@ -165,6 +166,12 @@ static void run(const struct lp_dense_i8_layer *layer, const float *x, uint32_t 
                      .y_stride = lp_dense_i8_y_stride(layer)};
     if (layer->relu) run_blocks(t, row_count, layer->out_width, true);
     else run_blocks(t, row_count, layer->out_width, false);
+}
+
+static void run(const struct lp_dense_i8_layer *layer, const float *x, uint32_t row_count, float *y, void *scratch)
+{
+    struct lp_dense_i8_fours fours = lp_dense_i8_fours_of(layer, LANES, FOUR);
+    lp_dense_i8_run_vnni(layer, &fours, x, row_count, y, scratch);
 }
 
 const struct lp_dense_i8_kernel lp_dense_i8_vnni = {"vnni", packed_bytes, pack, scratch_bytes, run};
