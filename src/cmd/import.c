@@ -2,7 +2,7 @@
 #include "import/import.h"
 
 #include "cmd/bundles.h"
-#include "cmd/bytes.h"
+#include "data/bytes.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
 #include "cmd/terminal.h"

@@ -2,7 +2,7 @@
 #include "cmd/bundles.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
-#include "cmd/records.h"
+#include "data/records.h"
 #include "cmd/scorebook.h"
 #include "cmd/terminal.h"
 

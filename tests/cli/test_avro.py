@@ -7,7 +7,9 @@ import struct
 import unittest
 import zlib
 
+import cramjam
 import fastavro
+import zstandard
 
 import program
 from program import lines, run, score, write
@@ -90,6 +92,10 @@ def deflated(data):
     return deflate.compress(data) + deflate.flush()
 
 
+def snapped(data):
+    return bytes(cramjam.snappy.compress_raw(data)) + struct.pack(">I", zlib.crc32(data))
+
+
 class Avro(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -100,7 +106,7 @@ class Avro(unittest.TestCase):
         cls.expected, _ = score(cls.model.path, "-", data=lines(cls.records))
 
     def test_the_same_records_give_the_same_lines(self):
-        for codec in ("null", "deflate"):
+        for codec in ("null", "deflate", "snappy", "zstandard"):
             for interval in (1, 3000, 10**7):
                 content = container(self.avro, codec, interval)
                 out, err = score(self.model.path, write("clicks.avro", content))
@@ -141,12 +147,19 @@ class Avro(unittest.TestCase):
             (good[:-1] + b"x", 2, "sync marker"),
             (good[:-20], 2, "ends early"),
             (by_hand([(2, body * 2)])[:-24] + b"\xff" * 24, 0, None),
-            (by_hand([(1, body)], codec=b"snappy"), 0, "codec snappy is not in this release"),
+            (by_hand([(1, body)], codec=b"bzip2"), 0, "codec bzip2 is not in this release"),
             (by_hand([(1, body)], schema=b"{"), 0, None),
             (by_hand([(1, body)], schema=b""), 0, "no avro.schema"),
             (by_hand([(1, deflated(body)[:-2])], codec=b"deflate"), 0, "damaged"),
             (by_hand([(1, deflated(body) + b"xxxxx")], codec=b"deflate"), 0, "damaged"),
             (by_hand([(1, deflated(bytes(80 << 20)))], codec=b"deflate"), 0, "64 MiB"),
+            (by_hand([(1, snapped(body)[:-1] + b"x")], codec=b"snappy"), 0, "checksum"),
+            (by_hand([(1, snapped(body)[1:])], codec=b"snappy"), 0, "snappy data is damaged"),
+            (by_hand([(1, b"abc")], codec=b"snappy"), 0, "snappy data is damaged"),
+            (by_hand([(1, snapped(bytes(80 << 20)))], codec=b"snappy"), 0, "64 MiB"),
+            (by_hand([(1, zstandard.compress(body)[:-1])], codec=b"zstandard"), 0, "zstandard data is damaged"),
+            (by_hand([(1, zstandard.compress(bytes(80 << 20)))], codec=b"zstandard"), 0, "64 MiB"),
+            (by_hand([(1, b"")], codec=b"zstandard"), 0, "zstandard data is damaged"),
             (b"Obj\x01" + varint(1 << 40), 0, "too many entries"),
             (b"Obj\x01" + varint(-(1 << 62)) + varint(1), 0, "too many entries"),
             (b"Obj\x01" + varint(1) + varint(1 << 40), 0, "impossible key"),

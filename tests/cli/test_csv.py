@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import unittest
 
 import program
@@ -144,6 +145,33 @@ class Csv(unittest.TestCase):
         out, _ = score(self.mlp.path, "-", data="f0\n1\n\n2\n")
         self.assertEqual(len(out), 3)
         self.assertEqual(out[1], score(self.mlp.path, "-", data="{}\n")[0][0])
+
+    def test_a_directory_is_its_files_in_order_each_with_its_own_header(self):
+        folder = program.path("parts")
+        os.makedirs(os.path.join(folder, "sub"), exist_ok=True)
+        halves = as_csv(self.records[:50]), as_csv([dict(r) for r in self.records[50:120]])
+        order = COLUMNS[::-1]
+        out = io.StringIO()
+        csv.writer(out).writerows([order] + [cells(r)[::-1] for r in self.records[50:120]])
+        for name, text in (("b.csv", out.getvalue()), ("a.csv", halves[0]), ("_SUCCESS", "x"), (".b.crc", "x"),
+                           ("c.csv", "")):
+            write(os.path.join("parts", name), text)
+        self.assertEqual(score(self.model.path, folder), (self.expected[:120], ""))
+        write("parts/d.csv", '{"user":1}\n')
+        _, err = score(self.model.path, folder, code=1)
+        self.assertIn("d.csv: is JSON Lines, the files before it are CSV", err)
+        write("parts/d.csv", "user.age\n1\n")
+        _, err = score(self.model.path, folder, code=1)
+        self.assertIn("d.csv: lacks columns that", err)
+
+    def test_rows_longer_than_a_chunk_and_quotes_across_its_end_change_nothing(self):
+        rows = [[r, "x" * (i * 997 % 5000) + '"\n,"' * (i % 50)] for i, r in enumerate(self.records[:300])]
+        rows[7][1] = 'a"\r\n,' * 100000
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(["note"] + COLUMNS)
+        writer.writerows([note] + cells(r) for r, note in rows)
+        self.assertEqual(score(self.model.path, write("long.csv", out.getvalue())), (self.expected[:300], ""))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-// stages: cmd
+// stages: data
 /* A file of records, of whatever format it is: Avro containers, CSV and JSON Lines, read to their ends. */
-#include "cmd/records.h"
+#include "data/records.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,32 +1,23 @@
-/* Records out of a file, by its content: CSV with a header, JSON Lines, or an Avro container file. */
-#ifndef LP_CMD_RECORDS_H
-#define LP_CMD_RECORDS_H
+/* Records out of files, one after the other, by their content: CSV with a header, JSON Lines, or Avro containers. */
+#ifndef LP_DATA_RECORDS_H
+#define LP_DATA_RECORDS_H
 
-#include "cmd/bytes.h"
-#include "core/error.h"
-#include "decode/want.h"
-
-#include <stdbool.h>
-#include <stdint.h>
-
-enum {
-    LP_RECORDS_RECORD_MAX_BYTES = 64 << 20, /* a line, a CSV row, an Avro block as stored and as inflated */
-    LP_RECORDS_HEADER_MAX_BYTES = 4 << 20,  /* metadata of an Avro container */
-    LP_RECORDS_COLUMNS_MAX = 1 << 20,       /* of a CSV file */
-};
+#include "data/data.h"
 
 struct lp_records;
 
 /**
- * @param path       a file, or "-" for stdin; borrowed
+ * @param path       as lp_data_open; borrowed
  * @param wants      borrowed for the object's life; slots are already assigned
  * @param ret_format "CSV", "JSON Lines" or "Avro"
- * @return LP_E_NOT_FOUND, LP_E_IO; LP_E_INVALID, LP_E_UNSUPPORTED (a format that is none of these, says which where it
- *         can), LP_E_MISMATCH (an Avro schema that cannot give a want)
+ * @return as lp_data_open and lp_data_want
  */
 LP_MUST_USE enum lp_code lp_records_open(const char *path, const struct lp_want *wants, uint32_t want_count,
                                          struct lp_records **ret_records, const char **ret_format,
                                          struct lp_error *err);
+/** As lp_records_open with a data of the caller's, which has its wants and gave no chunk yet; taken, also on failure.
+ */
+LP_MUST_USE enum lp_code lp_records_new(struct lp_data *data, struct lp_records **ret_records, struct lp_error *err);
 void lp_records_close(struct lp_records *records);
 
 /** Called before a read that may wait for a pipe or a terminal: the moment to show what is done. */
@@ -41,5 +32,10 @@ uint32_t lp_records_absent(const struct lp_records *records, const char **ret_fi
  */
 LP_MUST_USE enum lp_code lp_records_next(struct lp_records *records, struct lp_record **ret_record,
                                          struct lp_error *err);
+
+/** Where the last record is that lp_records_next gave or refused. */
+void lp_records_place(struct lp_records *records, struct lp_data_place *ret_place);
+/** How far it is, for a progress view. */
+const struct lp_data *lp_records_data(const struct lp_records *records);
 
 #endif

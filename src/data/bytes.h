@@ -1,12 +1,14 @@
 /* A file or stdin as a sliding window of bytes, bounded. */
-#ifndef LP_CMD_BYTES_H
-#define LP_CMD_BYTES_H
+#ifndef LP_DATA_BYTES_H
+#define LP_DATA_BYTES_H
 
 #include "core/error.h"
 #include "core/span.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+
+enum { LP_BYTES_PADDING = 64 }; /* behind the window's capacity: a reader may look there, and put a sentinel */
 
 struct lp_bytes {
     const char *name; /* for error texts; borrowed */

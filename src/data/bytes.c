@@ -1,4 +1,4 @@
-#include "cmd/bytes.h"
+#include "data/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ static enum lp_code make_room(struct lp_bytes *bytes, struct lp_error *err)
                        bytes->name, bytes->max);
     size_t wanted = bytes->capacity == 0 ? FIRST_BYTES : bytes->capacity * 2;
     if (wanted > bytes->max) wanted = bytes->max;
-    unsigned char *grown = realloc(bytes->data, wanted);
+    unsigned char *grown = realloc(bytes->data, wanted + LP_BYTES_PADDING);
     if (grown == NULL) return lp_fail_memory(err, wanted);
     bytes->data = grown;
     bytes->capacity = wanted;
