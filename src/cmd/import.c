@@ -2,11 +2,11 @@
 #include "import/import.h"
 
 #include "cmd/bundles.h"
-#include "data/bytes.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
 #include "cmd/terminal.h"
 #include "control/source.h"
+#include "data/bytes.h"
 #include "model/write.h"
 
 #include <stdio.h>

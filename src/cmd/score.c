@@ -2,9 +2,9 @@
 #include "cmd/bundles.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
-#include "data/records.h"
 #include "cmd/scorebook.h"
 #include "cmd/terminal.h"
+#include "data/records.h"
 
 #include <stdio.h>
 

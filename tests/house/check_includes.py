@@ -22,8 +22,10 @@ OWNED = {
     "cblas.h": {"kernels"},
     "openblas": {"kernels"},
     "openssl/": {"model", "control"},
-    "jansson.h": {"decode", "model", "import", "control", "demo", "cmd"},
-    "zlib.h": {"demo", "cmd"},
+    "jansson.h": {"decode", "data", "model", "import", "fit", "control", "demo", "cmd"},
+    "zlib.h": {"demo", "data"},
+    "zstd.h": {"data"},
+    "snappy-c.h": {"data"},
     "protobuf-c/": {"import"},
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
