@@ -2,6 +2,7 @@
  * quotes: that one has no characters. Columns nobody wants are skipped. */
 #include "core/utf8.h"
 #include "data/private.h"
+#include "decode/json_time.h"
 #include "decode/path.h"
 
 #include <math.h>
@@ -278,9 +279,12 @@ static enum lp_code set_number(const struct lp_cursor *cursor, const struct lp_w
         return LP_OK;
     }
     const struct lp_csv_field *field = &cursor->fields[column];
-    if (__builtin_expect(lp_csv_number(field->text, field->bytes, ret_number), 1)) return LP_OK;
-    return lp_fail_field(err, LP_E_INVALID, LP_SKIP_RECORD, want->path, "%s: \"%.*s\" is not a number", want->path,
-                         field->bytes < 40 ? (int)field->bytes : 40, (const char *)field->text);
+    if (__builtin_expect(lp_data_number(field->text, field->bytes, ret_number), 1)) return LP_OK;
+    bool time = want->type == LP_WANT_TIME_MS;
+    if (time && lp_loose_time_ms(lp_span_of(field->text, field->bytes), ret_number)) return LP_OK;
+    return lp_fail_field(err, LP_E_INVALID, LP_SKIP_RECORD, want->path, "%s: \"%.*s\" is not a %s", want->path,
+                         field->bytes < 40 ? (int)field->bytes : 40, (const char *)field->text,
+                         time ? "time" : "number");
 }
 
 static enum lp_code set_text(struct lp_cursor *cursor, const struct lp_want *want, int32_t column,

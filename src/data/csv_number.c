@@ -57,7 +57,7 @@ static bool parse_slowly(const unsigned char *text, size_t bytes, double *ret_nu
     return true;
 }
 
-bool lp_csv_number(const unsigned char *text, size_t bytes, double *ret_number)
+bool lp_data_number(const unsigned char *text, size_t bytes, double *ret_number)
 {
     const unsigned char *end = text + bytes + LP_BYTES_PADDING;
     double number;

@@ -192,6 +192,7 @@ enum lp_code lp_data_want(struct lp_data *data, const struct lp_want *wants, uin
 {
     data->wants = wants;
     data->want_count = want_count;
+    data->number_count = data->text_count = 0;
     for (uint32_t i = 0; i < want_count; i++) {
         if (wants[i].type == LP_WANT_TEXT) data->text_count++;
         else data->number_count += wants[i].width;
@@ -314,6 +315,8 @@ enum lp_code lp_data_next(struct lp_data *data, struct lp_chunk *chunk, struct l
     chunk->index = data->chunk_count++;
     return LP_OK;
 }
+
+void lp_data_adopt(const struct lp_data *data, struct lp_chunk *chunk) { chunk->layout = data->layouts; }
 
 void lp_chunk_done(struct lp_chunk *chunk)
 {

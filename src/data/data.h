@@ -90,7 +90,8 @@ LP_MUST_USE enum lp_code lp_data_columns(struct lp_data *data, const struct lp_d
                                          uint32_t *ret_count, struct lp_error *err);
 
 /**
- * Say what is wanted, once, before the first chunk. Slots must be assigned (lp_want_assign_slots).
+ * Say what is wanted, before the first chunk; and once more after it, when a look at it told better: lp_data_adopt has
+ * an untouched copy of that chunk read the new way. Slots must be assigned (lp_want_assign_slots).
  * @param wants borrowed for the data's life
  * @return LP_E_MISMATCH, LP_E_NOT_FOUND, LP_E_INVALID: the first file cannot give it (err->field: the path)
  */
@@ -106,6 +107,7 @@ uint32_t lp_data_absent(const struct lp_data *data, const char **ret_first);
  */
 LP_MUST_USE enum lp_code lp_data_next(struct lp_data *data, struct lp_chunk *chunk, struct lp_error *err);
 void lp_chunk_done(struct lp_chunk *chunk);
+void lp_data_adopt(const struct lp_data *data, struct lp_chunk *chunk);
 
 /** Decodes the records of one chunk after the other. One thread; many cursors may share one data. */
 struct lp_cursor;
@@ -125,6 +127,13 @@ LP_MUST_USE enum lp_code lp_cursor_next(struct lp_cursor *cursor, struct lp_reco
 
 /** Of the last record that lp_cursor_next gave or refused. */
 void lp_cursor_place(struct lp_cursor *cursor, struct lp_data_place *ret_place);
+
+/**
+ * A number as CSV fields have it: decimal text, and nan, inf, infinity, true and false in any case; blanks around it
+ * are passed over. Hexadecimal and digits in groups are none.
+ * @param text readable up to text + bytes + LP_BYTES_PADDING, and no digit right behind it
+ */
+bool lp_data_number(const unsigned char *text, size_t bytes, double *ret_number);
 
 /** "clicks.csv: line 12" or "clicks.avro: block 2, record 7"; cut where `bytes` are not enough. */
 void lp_data_place_text(const struct lp_data_place *place, char *text, size_t bytes);

@@ -97,12 +97,6 @@ const unsigned char *lp_csv_row(const unsigned char *p, const unsigned char *end
 /** Doubled quotes made single in place; what is left over at the end becomes quotes, so that lines stay countable. */
 void lp_csv_unescape(struct lp_csv_field *field);
 
-/**
- * Decimal text, and nan, inf, infinity, true and false in any case; blanks around it are passed over.
- * @param text readable up to text + bytes + LP_BYTES_PADDING, and no digit right behind it
- */
-bool lp_csv_number(const unsigned char *text, size_t bytes, double *ret_number);
-
 /** The header row -> data->header; LP_E_INVALID for one that is none. */
 LP_MUST_USE enum lp_code lp_csv_read_header(struct lp_data *data, struct lp_error *err);
 LP_MUST_USE enum lp_code lp_csv_map_new(const struct lp_data *data, struct lp_csv_map **ret_map, struct lp_error *err);

@@ -4,6 +4,7 @@
 
 struct taker {
     const unsigned char *p, *end;
+    bool loose; /* parts may be left out */
     bool bad;
 };
 
@@ -47,10 +48,11 @@ static int32_t take_fraction(struct taker *t)
 /* Minutes east of UTC. */
 static int take_zone(struct taker *t)
 {
+    if (t->loose && t->p == t->end) return 0;
     unsigned char sign = take_one(t, "Zz+-");
     if (sign != '+' && sign != '-') return 0;
     int hours = take_digits(t, 2);
-    take_one(t, ":");
+    if (!t->loose || (t->p < t->end && *t->p == ':')) take_one(t, ":");
     int minutes = take_digits(t, 2);
     if (hours > 23 || minutes > 59) t->bad = true;
     return sign == '-' ? -(hours * 60 + minutes) : hours * 60 + minutes;
@@ -72,21 +74,31 @@ static int64_t epoch_days(int year, int month, int day)
     return y * 365 + leaps + (m * 153 + 2) / 5 + day - 1 - 719468;
 }
 
-bool lp_json_time_ms(struct lp_span text, double *ret_ms)
+/* Hour, minute and second; midnight where they may be absent and are. */
+static void take_clock(struct taker *t, int *hour, int *minute, int *second, int32_t *fraction_ns)
 {
-    struct taker t = {.p = text.data, .end = text.data + text.size};
+    if (t->loose && t->p == t->end) return;
+    take_one(t, "Tt ");
+    *hour = take_digits(t, 2);
+    take_one(t, ":");
+    *minute = take_digits(t, 2);
+    if (t->loose && (t->p == t->end || *t->p != ':')) return;
+    take_one(t, ":");
+    *second = take_digits(t, 2);
+    *fraction_ns = take_fraction(t);
+}
+
+static bool time_ms(struct lp_span text, bool loose, double *ret_ms)
+{
+    struct taker t = {.p = text.data, .end = text.data + text.size, .loose = loose};
+    int hour = 0, minute = 0, second = 0;
+    int32_t fraction_ns = 0;
     int year = take_digits(&t, 4);
     take_one(&t, "-");
     int month = take_digits(&t, 2);
     take_one(&t, "-");
     int day = take_digits(&t, 2);
-    take_one(&t, "Tt ");
-    int hour = take_digits(&t, 2);
-    take_one(&t, ":");
-    int minute = take_digits(&t, 2);
-    take_one(&t, ":");
-    int second = take_digits(&t, 2);
-    int32_t fraction_ns = take_fraction(&t);
+    take_clock(&t, &hour, &minute, &second, &fraction_ns);
     int zone_minutes = take_zone(&t);
     if (t.bad || t.p != t.end) return false;
     if (month < 1 || month > 12 || day < 1 || day > month_days(year, month)) return false;
@@ -96,3 +108,6 @@ bool lp_json_time_ms(struct lp_span text, double *ret_ms)
     *ret_ms = (double)((minutes * 60 + second) * 1000) + fraction_ns / 1e6;
     return true;
 }
+
+bool lp_json_time_ms(struct lp_span text, double *ret_ms) { return time_ms(text, false, ret_ms); }
+bool lp_loose_time_ms(struct lp_span text, double *ret_ms) { return time_ms(text, true, ret_ms); }

@@ -13,4 +13,10 @@
  */
 bool lp_json_time_ms(struct lp_span text, double *ret_ms);
 
+/**
+ * As lp_json_time_ms for the times of files: a date may stand alone, seconds and the zone may be absent (then it is
+ * UTC), and a zone may be written without its colon.
+ */
+bool lp_loose_time_ms(struct lp_span text, double *ret_ms);
+
 #endif

@@ -23,8 +23,8 @@ OWNED = {
     "openblas": {"kernels"},
     "openssl/": {"model", "control"},
     "jansson.h": {"decode", "data", "model", "import", "fit", "control", "demo", "cmd"},
-    "zlib.h": {"demo", "data"},
-    "zstd.h": {"data"},
+    "zlib.h": {"demo", "data", "cmd"},
+    "zstd.h": {"data", "cmd"},
     "snappy-c.h": {"data"},
     "protobuf-c/": {"import"},
 }

@@ -1,0 +1,77 @@
+#include "fit/sort.h"
+
+#include <string.h>
+
+enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, FEW = 64, MOVES_PER_VALUE = 8 };
+
+/* Doubles in the order of unsigned integers: negative ones turned over, the others above them. */
+static inline uint64_t key_of(double value)
+{
+    uint64_t bits;
+    value += 0.0; /* -0 becomes 0 */
+    memcpy(&bits, &value, sizeof bits);
+    return bits ^ ((uint64_t)((int64_t)bits >> 63) | UINT64_C(1) << 63);
+}
+
+static inline double value_of(uint64_t key)
+{
+    uint64_t bits = key ^ (key >> 63 != 0 ? UINT64_C(1) << 63 : UINT64_MAX);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* One stable pass over the digit at `shift`. */
+static void sort_digit(const uint64_t *from, uint64_t *to, uint32_t count, unsigned shift)
+{
+    uint32_t begins[DIGITS] = {0};
+    for (uint32_t i = 0; i < count; i++) begins[from[i] >> shift & (DIGITS - 1)]++;
+    for (uint32_t d = 0, begin = 0; d < DIGITS; d++) {
+        uint32_t size = begins[d];
+        begins[d] = begin;
+        begin += size;
+    }
+    for (uint32_t i = 0; i < count; i++) to[begins[from[i] >> shift & (DIGITS - 1)]++] = from[i];
+}
+
+/* Sort by bits [low, high); the keys are in `*keys` afterwards, which may be the other buffer. */
+static void sort_bits(uint64_t **keys, uint64_t **other, uint32_t count, unsigned low, unsigned high)
+{
+    for (unsigned shift = low; shift < high; shift += DIGIT_BITS) {
+        sort_digit(*keys, *other, count, shift);
+        uint64_t *swap = *keys;
+        *keys = *other;
+        *other = swap;
+    }
+}
+
+/* False when it took more than `moves` steps: the order is then as it came out so far, nothing lost. */
+static int insert_all(uint64_t *keys, uint32_t count, uint64_t moves)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        uint64_t key = keys[i];
+        uint32_t at = i;
+        for (; at > 0 && keys[at - 1] > key; at--) keys[at] = keys[at - 1];
+        keys[at] = key;
+        if (i - at > moves) return 0;
+        moves -= i - at;
+    }
+    return 1;
+}
+
+void lp_sort_doubles(double *values, uint64_t *scratch, uint32_t count)
+{
+    uint64_t *keys = scratch, *other = scratch + count, any = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = key_of(values[i]);
+        any |= keys[i] ^ keys[0];
+    }
+    if (any != 0 && (count > FEW || !insert_all(keys, count, UINT64_MAX))) {
+        unsigned high = 64 - (unsigned)__builtin_clzll(any), low = (unsigned)__builtin_ctzll(any);
+        unsigned first = high - low > 3 * DIGIT_BITS ? high - 3 * DIGIT_BITS : low;
+        sort_bits(&keys, &other, count, first, high);
+        if (first > low && !insert_all(keys, count, (uint64_t)count * MOVES_PER_VALUE))
+            sort_bits(&keys, &other, count, low, high);
+    }
+    for (uint32_t i = 0; i < count; i++) values[i] = value_of(keys[i]);
+}

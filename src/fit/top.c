@@ -1,0 +1,146 @@
+#include "fit/top.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TABLE_SIZE = LP_TOP_ENTRIES * 4 };
+
+void lp_top_done(struct lp_top *top)
+{
+    for (uint32_t i = 0; i < top->count; i++) free(top->entries[i].text);
+    free(top->entries);
+    free(top->heap);
+    free(top->table);
+    *top = (struct lp_top){0};
+}
+
+static enum lp_code take_arrays(struct lp_top *top, struct lp_error *err)
+{
+    top->entries = calloc(LP_TOP_ENTRIES, sizeof *top->entries);
+    top->heap = calloc(LP_TOP_ENTRIES, sizeof *top->heap);
+    top->table = calloc(TABLE_SIZE, sizeof *top->table);
+    if (top->entries != NULL && top->heap != NULL && top->table != NULL) return LP_OK;
+    return lp_fail_memory(err, LP_TOP_ENTRIES * sizeof *top->entries);
+}
+
+/* The slot that holds the hash, or the free one where it would be. */
+static uint32_t find_slot(const struct lp_top *top, uint64_t hash)
+{
+    uint32_t slot = (uint32_t)hash & (TABLE_SIZE - 1);
+    while (top->table[slot] != 0 && top->entries[top->table[slot] - 1].hash != hash)
+        slot = (slot + 1) & (TABLE_SIZE - 1);
+    return slot;
+}
+
+/* Free a slot and move back those behind it that would no longer be found (Knuth, volume 3, 6.4, algorithm R). */
+static void clear_slot(struct lp_top *top, uint32_t slot)
+{
+    for (uint32_t next = slot;;) {
+        next = (next + 1) & (TABLE_SIZE - 1);
+        if (top->table[next] == 0) break;
+        uint32_t home = (uint32_t)top->entries[top->table[next] - 1].hash & (TABLE_SIZE - 1);
+        if (((next - home) & (TABLE_SIZE - 1)) < ((next - slot) & (TABLE_SIZE - 1))) continue;
+        top->table[slot] = top->table[next];
+        slot = next;
+    }
+    top->table[slot] = 0;
+}
+
+static void place(struct lp_top *top, uint32_t at, uint32_t entry)
+{
+    top->heap[at] = entry;
+    top->entries[entry].heap = at;
+}
+
+/* An entry's count has grown: it sinks below rarer ones. */
+static void sink(struct lp_top *top, uint32_t at)
+{
+    uint32_t entry = top->heap[at];
+    uint64_t count = top->entries[entry].count;
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= top->count) break;
+        if (child + 1 < top->count && top->entries[top->heap[child + 1]].count < top->entries[top->heap[child]].count)
+            child++;
+        if (top->entries[top->heap[child]].count >= count) break;
+        place(top, at, top->heap[child]);
+        at = child;
+    }
+    place(top, at, entry);
+}
+
+static void rise(struct lp_top *top, uint32_t at)
+{
+    uint32_t entry = top->heap[at];
+    while (at > 0 && top->entries[top->heap[(at - 1) / 2]].count > top->entries[entry].count) {
+        place(top, at, top->heap[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    place(top, at, entry);
+}
+
+static enum lp_code set_text(struct lp_top_entry *entry, struct lp_span text, struct lp_error *err)
+{
+    char *copy = realloc(entry->text, text.size + 1);
+    if (copy == NULL) return lp_fail_memory(err, text.size + 1);
+    if (text.size > 0) memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    entry->text = copy;
+    entry->bytes = (uint32_t)text.size;
+    return LP_OK;
+}
+
+enum lp_code lp_top_add(struct lp_top *top, struct lp_span text, uint64_t hash, uint64_t count, double sum,
+                        struct lp_error *err)
+{
+    if (text.size > LP_TOP_TEXT_MAX_BYTES) return LP_OK;
+    if (top->table == NULL) LP_TRY(take_arrays(top, err));
+    uint32_t slot = find_slot(top, hash);
+    if (top->table[slot] != 0) {
+        struct lp_top_entry *entry = &top->entries[top->table[slot] - 1];
+        entry->count += count;
+        entry->sum += sum;
+        sink(top, entry->heap);
+        return LP_OK;
+    }
+    if (top->count < LP_TOP_ENTRIES) {
+        struct lp_top_entry *entry = &top->entries[top->count];
+        LP_TRY(set_text(entry, text, err));
+        entry->hash = hash;
+        entry->count = count;
+        entry->sum = sum;
+        top->table[slot] = ++top->count;
+        top->heap[top->count - 1] = top->count - 1;
+        rise(top, top->count - 1);
+        return LP_OK;
+    }
+    /* The rarest makes room. */
+    uint32_t rarest = top->heap[0];
+    struct lp_top_entry *entry = &top->entries[rarest];
+    LP_TRY(set_text(entry, text, err));
+    clear_slot(top, find_slot(top, entry->hash));
+    entry->hash = hash;
+    entry->error = entry->count;
+    entry->count += count;
+    entry->sum = sum;
+    top->table[find_slot(top, hash)] = rarest + 1;
+    top->full = true;
+    sink(top, 0);
+    return LP_OK;
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const struct lp_top_entry *x = *(const struct lp_top_entry *const *)a, *y = *(const struct lp_top_entry *const *)b;
+    if (x->count != y->count) return x->count > y->count ? -1 : 1;
+    return strcmp(x->text, y->text);
+}
+
+const struct lp_top_entry **lp_top_sorted(const struct lp_top *top)
+{
+    const struct lp_top_entry **sorted = calloc((size_t)top->count + 1, sizeof *sorted);
+    if (sorted == NULL) return NULL;
+    for (uint32_t i = 0; i < top->count; i++) sorted[i] = &top->entries[i];
+    qsort(sorted, top->count, sizeof *sorted, by_count);
+    return sorted;
+}
