@@ -1,7 +1,7 @@
 /* A CSV file's header against the wants, and its rows as records. An empty field is missing, unless it is a text in
  * quotes: that one has no characters. Columns nobody wants are skipped. */
 #include "core/utf8.h"
-#include "data/private.h"
+#include "data/number/number.h"
 #include "decode/json_time.h"
 #include "decode/path.h"
 
@@ -10,8 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Wants that are set together: one text, or numbers in neighbouring slots. */
+struct run {
+    const struct lp_want *text; /* NULL: numbers */
+    uint32_t column;            /* first index in `columns` */
+    uint32_t slot, count;
+};
+
 struct lp_csv_map {
-    int32_t *columns;   /* of each want, a vector's elements one by one; -1: none */
+    int32_t *columns; /* of each want, a vector's elements one by one; -1: none */
+    struct run *runs;
+    uint32_t run_count;
+    uint32_t *want_of_slot; /* [number_count] */
+    lp_csv_numbers numbers;
     char *header;       /* names, each terminated */
     const char **names; /* [column_count], into header */
     uint32_t column_count;
@@ -173,6 +184,26 @@ static enum lp_code match_wants(const struct lp_data *data, struct lp_csv_map *m
                    data->bytes.name, data->wants[0].path);
 }
 
+/* One want after the other; a number's slot is next to that of the number before it. */
+static enum lp_code make_runs(const struct lp_data *data, struct lp_csv_map *map, struct lp_error *err)
+{
+    map->runs = calloc((size_t)data->want_count + 1, sizeof *map->runs);
+    map->want_of_slot = calloc((size_t)data->number_count + 1, sizeof *map->want_of_slot);
+    if (map->runs == NULL || map->want_of_slot == NULL)
+        return lp_fail_memory(err, (size_t)data->want_count * sizeof *map->runs);
+    map->numbers = lp_csv_numbers_select(lp_cpu_get());
+    for (uint32_t i = 0, column = 0; i < data->want_count; column += data->wants[i++].width) {
+        const struct lp_want *want = &data->wants[i];
+        bool text = want->type == LP_WANT_TEXT;
+        struct run *last = map->run_count > 0 ? &map->runs[map->run_count - 1] : NULL;
+        for (uint32_t k = 0; !text && k < want->width; k++) map->want_of_slot[want->slot + k] = i;
+        if (!text && last != NULL && last->text == NULL && last->slot + last->count == want->slot)
+            last->count += want->width;
+        else map->runs[map->run_count++] = (struct run){text ? want : NULL, column, want->slot, want->width};
+    }
+    return LP_OK;
+}
+
 enum lp_code lp_csv_map_new(const struct lp_data *data, struct lp_csv_map **ret_map, struct lp_error *err)
 {
     uint32_t *order = NULL;
@@ -190,6 +221,7 @@ enum lp_code lp_csv_map_new(const struct lp_data *data, struct lp_csv_map **ret_
             LP_GUARD(lp_fail(err, LP_E_INVALID, LP_FATAL, "%s: the header names the column %.100s twice: rename one",
                              data->bytes.name, map->names[order[i]]));
     LP_GUARD(match_wants(data, map, order, err));
+    LP_GUARD(make_runs(data, map, err));
     *ret_map = map;
     map = NULL;
 out:
@@ -202,6 +234,8 @@ void lp_csv_map_free(struct lp_csv_map *map)
 {
     if (map == NULL) return;
     free(map->columns);
+    free(map->runs);
+    free(map->want_of_slot);
     free(map->names);
     free(map->header);
     free(map);
@@ -271,20 +305,31 @@ enum lp_code lp_csv_columns(struct lp_data *data, struct lp_error *err)
 
 /* --- rows --- */
 
-static enum lp_code set_number(const struct lp_cursor *cursor, const struct lp_want *want, int32_t column,
-                               double *ret_number, struct lp_error *err)
+/* A field that is no plain number: the long way, or what is wrong. */
+static enum lp_code set_number(const struct lp_csv_field *field, const struct lp_want *want, double *ret_number,
+                               struct lp_error *err)
 {
-    if (column < 0 || cursor->fields[column].bytes == 0) {
-        *ret_number = (double)NAN;
-        return LP_OK;
-    }
-    const struct lp_csv_field *field = &cursor->fields[column];
-    if (__builtin_expect(lp_data_number(field->text, field->bytes, ret_number), 1)) return LP_OK;
+    if (lp_data_number(field->text, field->bytes, ret_number)) return LP_OK;
     bool time = want->type == LP_WANT_TIME_MS;
     if (time && lp_loose_time_ms(lp_span_of(field->text, field->bytes), ret_number)) return LP_OK;
     return lp_fail_field(err, LP_E_INVALID, LP_SKIP_RECORD, want->path, "%s: \"%.*s\" is not a %s", want->path,
                          field->bytes < 40 ? (int)field->bytes : 40, (const char *)field->text,
                          time ? "time" : "number");
+}
+
+/* The numbers of a run of wants. */
+static enum lp_code set_numbers(const struct lp_cursor *cursor, const struct run *run, struct lp_error *err)
+{
+    const struct lp_csv_map *map = cursor->chunk->layout->csv;
+    const int32_t *columns = map->columns + run->column;
+    double *numbers = cursor->record.numbers + run->slot;
+    for (uint32_t done = 0;;) {
+        done += map->numbers(cursor->fields, columns + done, run->count - done, numbers + done);
+        if (done == run->count) return LP_OK;
+        const struct lp_want *want = &cursor->chunk->layout->wants[map->want_of_slot[run->slot + done]];
+        LP_TRY(set_number(&cursor->fields[columns[done]], want, &numbers[done], err));
+        done++;
+    }
 }
 
 static enum lp_code set_text(struct lp_cursor *cursor, const struct lp_want *want, int32_t column,
@@ -306,15 +351,11 @@ static enum lp_code set_text(struct lp_cursor *cursor, const struct lp_want *wan
 static enum lp_code set_wants(struct lp_cursor *cursor, struct lp_error *err)
 {
     const struct lp_data_layout *layout = cursor->chunk->layout;
-    const int32_t *columns = layout->csv->columns;
-    for (uint32_t i = 0; i < layout->want_count; i++) {
-        const struct lp_want *want = &layout->wants[i];
-        if (want->type == LP_WANT_TEXT) {
-            LP_TRY(set_text(cursor, want, *columns++, &cursor->record.texts[want->slot], err));
-            continue;
-        }
-        double *numbers = cursor->record.numbers + want->slot;
-        for (uint32_t k = 0; k < want->width; k++) LP_TRY(set_number(cursor, want, *columns++, &numbers[k], err));
+    const struct lp_csv_map *map = layout->csv;
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct run *run = &map->runs[i];
+        if (run->text == NULL) LP_TRY(set_numbers(cursor, run, err));
+        else LP_TRY(set_text(cursor, run->text, map->columns[run->column], &cursor->record.texts[run->slot], err));
     }
     return LP_OK;
 }

@@ -4,6 +4,7 @@
 #include "fit/private.h"
 #include "fit/sort.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,13 +224,25 @@ enum lp_code lp_fit_block_add(struct lp_fit_block *block, const struct lp_record
 
 /* --- finishing --- */
 
-/* Finite values to the front; the others are counted. A vector's rows with a missing element count once. */
+static bool all_finite(const double *values, uint32_t count)
+{
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < count; i++) others |= !(fabs(values[i]) <= DBL_MAX);
+    return others == 0;
+}
+
+/* Finite values to the front; the others are counted. */
 static void gather(struct lp_fit_block *block, struct numbers *n, uint32_t width)
 {
     n->count = 0;
     n->missing = n->infinite_low = n->infinite_high = 0;
     for (uint32_t k = 0; k < width; k++) {
         const double *from = n->values + (size_t)k * block->capacity;
+        if (all_finite(from, block->rows)) {
+            if (n->values + n->count != from) memmove(n->values + n->count, from, block->rows * sizeof *from);
+            n->count += block->rows;
+            continue;
+        }
         for (uint32_t row = 0; row < block->rows; row++) {
             double value = from[row];
             n->values[n->count] = value;
@@ -276,17 +289,20 @@ static void correlate(struct lp_fit_block *block, struct numbers *n)
 static void count_values(struct numbers *n, struct lp_distinct *distinct)
 {
     uint32_t begin = 0;
-    n->whole = true;
+    bool whole = true;
     n->value_count = 0;
     for (uint32_t i = 1; i <= n->count; i++) {
-        if (i < n->count && n->values[i] == n->values[begin]) continue;
         double value = n->values[begin];
+        if (i < n->count && n->values[i] == value) continue;
         lp_distinct_add(distinct, lp_hash_number(value));
-        n->whole &= fabs(value) >= 9007199254740992.0 || (double)(int64_t)value == value;
-        if (n->value_count < LP_FIT_VALUES_MAX) n->found[n->value_count] = (struct lp_fit_value){value, i - begin};
-        n->value_count += n->value_count <= LP_FIT_VALUES_MAX;
+        whole = whole && (fabs(value) >= 9007199254740992.0 || (double)(int64_t)value == value);
+        if (n->value_count <= LP_FIT_VALUES_MAX) {
+            if (n->value_count < LP_FIT_VALUES_MAX) n->found[n->value_count] = (struct lp_fit_value){value, i - begin};
+            n->value_count++;
+        }
         begin = i;
     }
+    n->whole = whole;
 }
 
 void lp_fit_block_finish(struct lp_fit_block *block)

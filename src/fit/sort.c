@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, FEW = 64, MOVES_PER_VALUE = 8 };
+enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, FIRST_DIGITS = 2, FEW = 64, MOVES_PER_VALUE = 8 };
 
 /* Doubles in the order of unsigned integers: negative ones turned over, the others above them. */
 static inline uint64_t key_of(double value)
@@ -68,7 +68,7 @@ void lp_sort_doubles(double *values, uint64_t *scratch, uint32_t count)
     }
     if (any != 0 && (count > FEW || !insert_all(keys, count, UINT64_MAX))) {
         unsigned high = 64 - (unsigned)__builtin_clzll(any), low = (unsigned)__builtin_ctzll(any);
-        unsigned first = high - low > 3 * DIGIT_BITS ? high - 3 * DIGIT_BITS : low;
+        unsigned first = high - low > FIRST_DIGITS * DIGIT_BITS ? high - FIRST_DIGITS * DIGIT_BITS : low;
         sort_bits(&keys, &other, count, first, high);
         if (first > low && !insert_all(keys, count, (uint64_t)count * MOVES_PER_VALUE))
             sort_bits(&keys, &other, count, low, high);
