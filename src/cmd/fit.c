@@ -19,7 +19,7 @@ const struct lp_command lp_command_fit = {
     .help = "learn the statistics of data: a model's feature list, and a report",
     .usage =
         "usage: lepton fit DATA [-o SPEC] [--label COLUMN] [--drop A,B] [--hash A,B] [--spec FILE]\n"
-        "                  [--against SPEC] [--json] [--threads N]\n"
+        "                  [--against SPEC] [--html REPORT] [--json] [--threads N]\n"
         "\n"
         "Reads CSV with a header, JSON Lines or Avro container files, told apart by content: a file, `-` for stdin, "
         "or\n"
@@ -35,10 +35,11 @@ const struct lp_command lp_command_fit = {
         "is\n"
         "                    fitted. \"kind\":\"ignore\" leaves a column out\n"
         "  --against SPEC    an earlier feature list: how far the data has moved from it\n"
+        "  --html FILE       the report as one page\n"
         "  --json            the report as JSON\n"
         "  --threads N       as many as the CPUs\n"
         "\n"
-        "example: lepton fit clicks.csv --label clicked -o spec.json\n",
+        "example: lepton fit clicks.csv --label clicked -o spec.json --html report.html\n",
     .run = run,
 };
 
@@ -46,7 +47,7 @@ const struct lp_command lp_command_fit = {
 enum { NAMES_MAX = LP_FIT_COLUMNS_MAX };
 
 struct request {
-    const char *out, *drop, *hash, *spec, *against;
+    const char *out, *drop, *hash, *spec, *against, *html;
     bool json;
     int64_t threads;
     struct lp_fit_options options;
@@ -110,6 +111,7 @@ static enum lp_code tell(const struct request *request, const struct lp_fit *fit
                          struct lp_error *err)
 {
     if (request->out != NULL) LP_TRY(write_spec(request->out, spec, err));
+    if (request->html != NULL) LP_TRY(lp_fit_report_html(fit, request->options.path, request->html, err));
     if (request->json) return lp_fit_report_json(fit, spec, stdout, err);
     return lp_fit_report_text(fit, request->options.path, request->out, stdout, err);
 }
@@ -155,6 +157,7 @@ static int run(int argc, char **argv)
         {.name = "hash", .type = LP_OPTION_TEXT, .value = &request.hash},
         {.name = "spec", .type = LP_OPTION_TEXT, .value = &request.spec},
         {.name = "against", .type = LP_OPTION_TEXT, .value = &request.against},
+        {.name = "html", .type = LP_OPTION_TEXT, .value = &request.html},
         {.name = "json", .type = LP_OPTION_FLAG, .value = &request.json},
         {.name = "threads", .type = LP_OPTION_INTEGER, .value = &request.threads, .low = 1, .high = LP_FIT_THREADS_MAX},
     };
