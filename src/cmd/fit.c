@@ -135,7 +135,8 @@ static enum lp_code fit(struct request *request, struct lp_error *err)
     rc = lp_fit_run(options, &result, err);
     if (shown) fputs("\r\033[K", stderr);
     if (rc != LP_OK) goto out;
-    LP_GUARD(lp_fit_spec(result, options, &spec, err));
+    rc = lp_fit_spec(result, options, &spec, err);
+    if (rc != LP_OK && request->out != NULL) goto out; /* else the report says it */
     rc = tell(request, result, spec, err);
 out:
     lp_fit_free(result);

@@ -130,8 +130,7 @@ static void put_figures(struct lp_buffer *page, const struct lp_fit *fit, const 
 
 static void put_column(struct lp_buffer *page, const struct lp_fit *fit, const struct lp_fit_column *column)
 {
-    bool used = column->kind == LP_FIT_NUMBER || column->kind == LP_FIT_CATEGORY || column->kind == LP_FIT_VECTOR ||
-                column->kind == LP_FIT_LABEL;
+    bool used = lp_fit_is_feature(column->kind) || column->kind == LP_FIT_LABEL;
     lp_buffer_format(page, "<div class=\"card%s\"><h3>", used ? "" : " out");
     put_text(page, column->path, 200);
     lp_buffer_format(page, "</h3><span class=\"kind\">%s: ", lp_fit_kind_name(column->kind));

@@ -92,7 +92,7 @@ static void print_column(const struct lp_fit *fit, const struct style *style, co
 {
     char distinct[32], missing[32] = "", correlation[32] = "", name[NAME_MAX_BYTES + 1];
     double r = lp_fit_correlation(fit, column);
-    bool feature = column->kind == LP_FIT_NUMBER || column->kind == LP_FIT_CATEGORY || column->kind == LP_FIT_VECTOR;
+    bool feature = lp_fit_is_feature(column->kind);
     if (column->missing > 0)
         snprintf(missing, sizeof missing, "%.1f %%", 100.0 * (double)column->missing / (double)fit->records);
     if (!isnan(r)) snprintf(correlation, sizeof correlation, "%.3f", r);
@@ -165,8 +165,7 @@ enum lp_code lp_fit_report_text(const struct lp_fit *fit, const char *path, cons
             "min", "median", "max", colour_of(&style, "\033[0m"));
     for (uint32_t i = 0; i < fit->column_count; i++) {
         print_column(fit, &style, &fit->columns[i], to);
-        enum lp_fit_kind kind = fit->columns[i].kind;
-        features += kind == LP_FIT_NUMBER || kind == LP_FIT_CATEGORY || kind == LP_FIT_VECTOR;
+        features += lp_fit_is_feature(fit->columns[i].kind);
     }
     LP_TRY(print_classes(fit, &style, to, err));
     print_skews(fit, &style, to);
@@ -243,12 +242,13 @@ enum lp_code lp_fit_report_json(const struct lp_fit *fit, const json_t *spec, FI
     for (uint32_t i = 0; i < fit->skew_count; i++)
         json_array_append_new(skews, json_pack("{s:s?, s:o, s:s}", "column", fit->skews[i].column, "psi",
                                                finite_or_null(fit->skews[i].psi), "verdict", fit->skews[i].verdict));
+    json_t *shown = spec != NULL ? json_deep_copy(spec) : json_null();
     json_t *report =
-        json_pack("{s:s, s:I, s:I, s:I, s:f, s:b, s:f, s:i, s:o, s:o, s:o, s:o, s:O}", "format", fit->format, "records",
+        json_pack("{s:s, s:I, s:I, s:I, s:f, s:b, s:f, s:i, s:o, s:o, s:o, s:o, s:o}", "format", fit->format, "records",
                   (json_int_t)fit->records, "rejected", (json_int_t)fit->rejected, "bytes", (json_int_t)fit->bytes,
                   "repeated", fit->repeated, "repeated_is_estimate", fit->repeated_is_estimate, "seconds",
                   (double)fit->elapsed_ns / 1e9, "threads", (int)fit->threads, "columns", columns, "classes", classes,
-                  "warnings", warnings, "skew", skews, "spec", spec);
+                  "warnings", warnings, "skew", skews, "spec", shown);
     char *text = report != NULL ? json_dumps(report, JSON_REAL_PRECISION(17) | JSON_COMPACT) : NULL;
     json_decref(report);
     if (text == NULL) return lp_fail_memory(err, sizeof *report);

@@ -278,7 +278,8 @@ static void correlate(struct lp_fit_block *block, struct numbers *n)
     if (count > 0) lp_comoments_of(x, y, count, &n->with_label);
     if (count == block->rows) { /* none is missing: the label's own sums are known by now */
         n->missing_label = n->with_label;
-        n->missing_label.mean_x = n->missing_label.m2_x = n->missing_label.m_xy = 0;
+        n->missing_label.shift_x = 0;
+        n->missing_label.offset_x = n->missing_label.m2_x = n->missing_label.m_xy = 0;
         return;
     }
     for (uint32_t row = 0; row < block->rows; row++) x[row] = isnan(n->values[row]) != 0;

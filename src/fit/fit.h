@@ -166,6 +166,9 @@ struct lp_fit_class {
 LP_MUST_USE enum lp_code lp_fit_classes(const struct lp_fit *fit, struct lp_fit_class **ret_classes,
                                         uint32_t *ret_count, struct lp_error *err);
 
+/** Does a column of that kind become a feature? */
+bool lp_fit_is_feature(enum lp_fit_kind kind);
+
 /** "number", "category", ... */
 const char *lp_fit_kind_name(enum lp_fit_kind kind);
 

@@ -175,6 +175,9 @@ enum lp_code lp_fit_judge(struct lp_fit *fit, const struct lp_fit_options *optio
         LP_TRY(lp_fit_warn(fit, NULL, err, "%s%.0f records repeat an earlier one (%.2g %%)",
                            fit->repeated_is_estimate ? "about " : "", fit->repeated,
                            100 * fit->repeated / (double)fit->records));
+    uint32_t features = 0;
+    for (uint32_t i = 0; i < fit->column_count; i++) features += lp_fit_is_feature(fit->columns[i].kind);
+    if (features == 0) LP_TRY(lp_fit_warn(fit, NULL, err, "no column is a feature: there is nothing to learn from"));
     LP_TRY(warn_of_label(fit, err));
     for (uint32_t i = 0; i < fit->column_count; i++)
         if ((int32_t)i != fit->label && fit->columns[i].want >= 0) LP_TRY(warn_of_column(fit, &fit->columns[i], err));

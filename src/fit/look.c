@@ -168,7 +168,8 @@ static enum lp_code copy_columns(struct lp_fit *fit, struct lp_error *err)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL,
                        "line 1 names %u columns, at most %d are allowed: is it the right file?", count,
                        LP_FIT_COLUMNS_MAX);
-    if (count == 0) return lp_fail(err, LP_E_INVALID, LP_FATAL, "no column: no record has a field");
+    if (count == 0)
+        return lp_fail(err, LP_E_INVALID, LP_FATAL, "no column: none of the first lines is a JSON object with fields");
     fit->columns = calloc(count, sizeof *fit->columns);
     if (fit->columns == NULL) return lp_fail_memory(err, count * sizeof *fit->columns);
     fit->column_count = count;

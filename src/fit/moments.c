@@ -45,7 +45,7 @@ static void square_slowly(const double *values, uint32_t count, struct lp_moment
         m2 += d * d;
         rest += d;
     }
-    m->mean = mean + rest / count;
+    m->offset = mean + rest / count;
     m->m2 = m2 - rest * rest / count;
 }
 
@@ -78,10 +78,17 @@ void lp_moments_of(const double *values, uint32_t count, struct lp_moments *ret_
         rests[0] += d;
     }
     long double rest = sum_lanes(rests);
-    m.mean = (long double)shift + mean + rest / count;
+    m.shift = shift;
+    m.offset = mean + rest / count;
     m.m2 = sum_lanes(squares) - rest * rest / count;
     if (m.m2 < 0 || spread == 0) m.m2 = 0;
     *ret_moments = m;
+}
+
+/* How far the mean b is above the mean a. */
+static long double apart(double shift_a, long double offset_a, double shift_b, long double offset_b)
+{
+    return ((long double)shift_b - shift_a) + (offset_b - offset_a);
 }
 
 void lp_moments_merge(struct lp_moments *moments, const struct lp_moments *other)
@@ -91,42 +98,51 @@ void lp_moments_merge(struct lp_moments *moments, const struct lp_moments *other
         *moments = *other;
         return;
     }
-    long double n = (long double)moments->count, k = (long double)other->count, d = other->mean - moments->mean;
-    moments->mean += d * (k / (n + k));
+    long double n = (long double)moments->count, k = (long double)other->count,
+                d = apart(moments->shift, moments->offset, other->shift, other->offset);
+    moments->offset += d * (k / (n + k));
     moments->m2 += other->m2 + d * d * (n * k / (n + k));
     moments->count += other->count;
     if (other->min < moments->min) moments->min = other->min;
     if (other->max > moments->max) moments->max = other->max;
 }
 
-double lp_moments_mean(const struct lp_moments *moments) { return (double)moments->mean; }
+double lp_moments_mean(const struct lp_moments *moments) { return (double)(moments->shift + moments->offset); }
 
 double lp_moments_std(const struct lp_moments *moments)
 {
     return moments->count > 0 ? (double)sqrtl(moments->m2 / (long double)moments->count) : 0;
 }
 
+/* Deviations from the mean, and the power of two that brings their squares near 1 where they would be lost. */
+static int deviate(const double *values, uint32_t count, double shift, double *mean, double *ret_factor)
+{
+    double sums[LANES] = {0}, most = 0;
+    for (uint32_t i = 0; i < count; i++) sums[i % LANES] += values[i] - shift;
+    *mean = sum_lanes(sums) / count;
+    for (uint32_t i = 0; i < count; i++) most = fmax(most, fabs((values[i] - shift) - *mean));
+    int exponent = most > 0 && isfinite(most) && !(most > safe_low && most < safe_high) ? ilogb(most) : 0;
+    *ret_factor = ldexp(1, -exponent);
+    return exponent;
+}
+
 void lp_comoments_of(const double *x, const double *y, uint32_t count, struct lp_comoments *ret_comoments)
 {
-    struct lp_comoments c = {.count = count};
-    double xs[LANES] = {0}, ys[LANES] = {0}, xx[LANES] = {0}, yy[LANES] = {0}, xy[LANES] = {0};
-    double shift_x = x[0], shift_y = y[0];
+    struct lp_comoments c = {.count = count, .shift_x = x[0], .shift_y = y[0]};
+    double xx[LANES] = {0}, yy[LANES] = {0}, xy[LANES] = {0}, mean_x, mean_y, factor_x, factor_y;
+    int exponent_x = deviate(x, count, c.shift_x, &mean_x, &factor_x);
+    int exponent_y = deviate(y, count, c.shift_y, &mean_y, &factor_y);
     for (uint32_t i = 0; i < count; i++) {
-        xs[i % LANES] += x[i] - shift_x;
-        ys[i % LANES] += y[i] - shift_y;
-    }
-    double mean_x = sum_lanes(xs) / count, mean_y = sum_lanes(ys) / count;
-    for (uint32_t i = 0; i < count; i++) {
-        double dx = (x[i] - shift_x) - mean_x, dy = (y[i] - shift_y) - mean_y;
+        double dx = ((x[i] - c.shift_x) - mean_x) * factor_x, dy = ((y[i] - c.shift_y) - mean_y) * factor_y;
         xx[i % LANES] += dx * dx;
         yy[i % LANES] += dy * dy;
         xy[i % LANES] += dx * dy;
     }
-    c.mean_x = (long double)shift_x + mean_x;
-    c.mean_y = (long double)shift_y + mean_y;
-    c.m2_x = sum_lanes(xx);
-    c.m2_y = sum_lanes(yy);
-    c.m_xy = sum_lanes(xy);
+    c.offset_x = mean_x;
+    c.offset_y = mean_y;
+    c.m2_x = ldexpl(sum_lanes(xx), 2 * exponent_x);
+    c.m2_y = ldexpl(sum_lanes(yy), 2 * exponent_y);
+    c.m_xy = ldexpl(sum_lanes(xy), exponent_x + exponent_y);
     *ret_comoments = c;
 }
 
@@ -138,12 +154,13 @@ void lp_comoments_merge(struct lp_comoments *comoments, const struct lp_comoment
         return;
     }
     long double n = (long double)comoments->count, k = (long double)other->count, share = k / (n + k);
-    long double dx = other->mean_x - comoments->mean_x, dy = other->mean_y - comoments->mean_y;
+    long double dx = apart(comoments->shift_x, comoments->offset_x, other->shift_x, other->offset_x);
+    long double dy = apart(comoments->shift_y, comoments->offset_y, other->shift_y, other->offset_y);
     comoments->m2_x += other->m2_x + dx * dx * n * share;
     comoments->m2_y += other->m2_y + dy * dy * n * share;
     comoments->m_xy += other->m_xy + dx * dy * n * share;
-    comoments->mean_x += dx * share;
-    comoments->mean_y += dy * share;
+    comoments->offset_x += dx * share;
+    comoments->offset_y += dy * share;
     comoments->count += other->count;
 }
 

@@ -10,7 +10,8 @@
  */
 struct lp_moments {
     uint64_t count;
-    long double mean;
+    double shift; /* one of the numbers: the mean is shift + offset, so that 1e9 +- 1e-3 loses nothing */
+    long double offset;
     long double m2; /* sum of (x - mean)^2 */
     double min, max;
 };
@@ -27,7 +28,8 @@ double lp_moments_std(const struct lp_moments *moments);
 /** Sums of pairs, for a correlation; merged likewise. */
 struct lp_comoments {
     uint64_t count;
-    long double mean_x, mean_y, m2_x, m2_y, m_xy;
+    double shift_x, shift_y;
+    long double offset_x, offset_y, m2_x, m2_y, m_xy;
 };
 void lp_comoments_of(const double *x, const double *y, uint32_t count, struct lp_comoments *ret_comoments);
 void lp_comoments_merge(struct lp_comoments *comoments, const struct lp_comoments *other);

@@ -235,9 +235,9 @@ static json_t *make_feature(const struct lp_fit *fit, const struct lp_fit_column
     return whole;
 }
 
-static bool is_feature(const struct lp_fit_column *column)
+bool lp_fit_is_feature(enum lp_fit_kind kind)
 {
-    return column->kind == LP_FIT_NUMBER || column->kind == LP_FIT_VECTOR || column->kind == LP_FIT_CATEGORY;
+    return kind == LP_FIT_NUMBER || kind == LP_FIT_VECTOR || kind == LP_FIT_CATEGORY;
 }
 
 enum lp_code lp_fit_spec(const struct lp_fit *fit, const struct lp_fit_options *options, json_t **ret_spec,
@@ -245,7 +245,7 @@ enum lp_code lp_fit_spec(const struct lp_fit *fit, const struct lp_fit_options *
 {
     json_t *features = json_array();
     for (uint32_t i = 0; i < fit->column_count; i++) {
-        if (!is_feature(&fit->columns[i])) continue;
+        if (!lp_fit_is_feature(fit->columns[i].kind)) continue;
         json_t *feature = make_feature(fit, &fit->columns[i], options);
         if (json_object_get(feature, "kind") != NULL && json_array_append_new(features, feature) == 0) continue;
         json_decref(features);
