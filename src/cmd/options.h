@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LP_OVERRIDES_MAX = 256, LP_OPTIONS_MAX = 32 };
+enum { LP_OVERRIDES_MAX = 256, LP_OPTIONS_MAX = 64 };
 
 /** Gathered --set key=value. */
 struct lp_overrides {

@@ -2,6 +2,7 @@
 
 #include "model/manifest.h"
 #include "model/safetensors.h"
+#include "model/spec.h"
 #include "model/storage.h"
 
 #include <errno.h>
@@ -45,16 +46,38 @@ static enum lp_code parse_into(struct lp_bundle *bundle, struct lp_span bytes, c
     return lp_manifest_read(bundle, manifest, err);
 }
 
-static enum lp_code parse(struct lp_span bytes, const char *sha256, struct lp_bundle **ret_bundle, struct lp_error *err)
+static struct lp_bundle *new_bundle(size_t file_bytes)
 {
     struct owned *owned = calloc(1, sizeof *owned);
-    if (owned == NULL) return lp_fail_memory(err, sizeof *owned);
+    if (owned == NULL) return NULL;
     owned->bundle.storage = &owned->storage;
     owned->storage.bytes = sizeof *owned;
-    owned->storage.budget = BUDGET_BYTES + (uint64_t)BUDGET_FILE_FACTOR * bytes.size;
-    enum lp_code rc = parse_into(&owned->bundle, bytes, sha256, err);
-    if (rc == LP_OK) *ret_bundle = &owned->bundle;
-    else lp_bundle_free(&owned->bundle);
+    owned->storage.budget = BUDGET_BYTES + (uint64_t)BUDGET_FILE_FACTOR * file_bytes;
+    return &owned->bundle;
+}
+
+static enum lp_code parse(struct lp_span bytes, const char *sha256, struct lp_bundle **ret_bundle, struct lp_error *err)
+{
+    struct lp_bundle *bundle = new_bundle(bytes.size);
+    if (bundle == NULL) return lp_fail_memory(err, sizeof(struct owned));
+    enum lp_code rc = parse_into(bundle, bytes, sha256, err);
+    if (rc == LP_OK) *ret_bundle = bundle;
+    else lp_bundle_free(bundle);
+    return rc;
+}
+
+enum lp_code lp_features_parse(struct lp_span json, struct lp_bundle **ret_bundle, struct lp_error *err)
+{
+    struct lp_node node;
+    json_t *root = NULL;
+    struct lp_bundle *bundle = new_bundle(json.size);
+    enum lp_code rc = bundle != NULL ? LP_OK : lp_fail_memory(err, sizeof(struct owned));
+    if (rc == LP_OK) rc = lp_node_parse(json, "features", &root, err);
+    if (rc == LP_OK) rc = lp_node_init(&node, root, NULL, err, "features");
+    if (rc == LP_OK) rc = lp_features_read(bundle, &node, err);
+    json_decref(root);
+    if (rc == LP_OK) *ret_bundle = bundle;
+    else lp_bundle_free(bundle);
     return rc;
 }
 

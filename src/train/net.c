@@ -132,6 +132,18 @@ enum lp_code lp_net_init(struct lp_net *net, const struct lp_net_spec *spec, uin
     return LP_OK;
 }
 
+uint32_t lp_net_count(const struct lp_net *net)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < net->spec.layer_count; i++) {
+        const struct lp_net_dense *d = &net->dense[i];
+        count += (uint64_t)d->in * d->out + d->out * (d->gamma != NOWHERE ? 2u : 1u);
+    }
+    for (uint32_t e = 0; e < net->spec.embedding_count; e++)
+        count += (uint64_t)net->embeddings[e].rows * net->embeddings[e].width;
+    return (uint32_t)count;
+}
+
 void lp_net_done(struct lp_net *net)
 {
     free(net->plain);

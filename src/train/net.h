@@ -77,6 +77,9 @@ LP_MUST_USE enum lp_code lp_net_init(struct lp_net *net, const struct lp_net_spe
                                      struct lp_error *err);
 void lp_net_done(struct lp_net *net);
 
+/** Parameters that are learned, without padding. */
+uint32_t lp_net_count(const struct lp_net *net);
+
 /** A row of a table. */
 static inline float *lp_net_table_row(const struct lp_net *net, uint32_t embedding, size_t row)
 {
