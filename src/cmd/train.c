@@ -153,6 +153,7 @@ static enum lp_code train(struct request *r, const struct lp_train_peers *peers,
     if (lp_train_data_sha256(r->job.data, sha256)) r->job.data_sha256 = sha256;
     LP_TRY(lp_train_spec(&r->job, r->spec, &spec, err));
     r->job.spec = spec;
+    r->job.fitted = r->spec == NULL;
     enum lp_code rc = lp_job_run(&r->job, &result, err);
     json_decref(spec);
     if (rc != LP_OK) return rc;

@@ -31,6 +31,7 @@ struct lp_job_pair {
 struct lp_job_request {
     const char *data, *label, *weight, *group, *segment, *time; /* NULL: none */
     const json_t *spec;                                         /* an object with `features`; borrowed */
+    bool fitted; /* the spec was made for this request: what it drops is not there */
     const char *const *drop;
     uint32_t drop_count;
     const struct lp_job_pair *hash, *embed, *class_weight; /* feature=buckets, feature=width, label=weight */

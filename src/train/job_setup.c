@@ -75,8 +75,8 @@ enum lp_code lp_job_set_features(struct lp_job *job, struct lp_error *err)
     job->result->feature_list = features;
     if (!json_is_array(features)) return lp_fail(err, LP_E_INVALID, LP_FATAL, "the spec has no array `features`");
     for (uint32_t i = 0; i < r->drop_count; i++) {
-        if (find_feature(features, r->drop[i], &index) == NULL) return no_feature(r->drop[i], "drop", err);
-        json_array_remove(features, index);
+        if (find_feature(features, r->drop[i], &index) != NULL) json_array_remove(features, index);
+        else if (!r->fitted) return no_feature(r->drop[i], "drop", err); /* fitting left it out already */
     }
     /* The label is no feature of its own model. */
     while (find_feature(features, r->label, &index) != NULL) json_array_remove(features, index);
