@@ -1,10 +1,13 @@
 #include "train/team.h"
 
-#include <sched.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-enum { SPINS = 2000 };
+enum { SPINS = 4000 };
 
 enum lp_code lp_team_init(struct lp_team *team, uint32_t threads, const struct lp_train_peers *peers, size_t sum_max,
                           struct lp_error *err)
@@ -27,19 +30,31 @@ static void relax(void)
 #endif
 }
 
+/* Sleeps while *turn is `before`; may wake for nothing. */
+static void sleep_on(atomic_uint *turn, unsigned before)
+{
+    syscall(SYS_futex, turn, FUTEX_WAIT_PRIVATE, before, NULL, NULL, 0);
+}
+
 void lp_team_wait(struct lp_team *team)
 {
     if (team->threads == 1) return;
     unsigned turn = atomic_load_explicit(&team->turn, memory_order_acquire);
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == team->threads) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->turn, turn + 1, memory_order_release);
+        atomic_store(&team->turn, turn + 1);
+        if (atomic_load(&team->sleepers) > 0)
+            syscall(SYS_futex, &team->turn, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
         return;
     }
-    for (unsigned spins = 0; atomic_load_explicit(&team->turn, memory_order_acquire) == turn; spins++) {
-        if (spins < SPINS) relax();
-        else sched_yield(); /* fewer processors than threads */
+    /* A batch is some ten microseconds: spinning costs less than sleeping, unless there are fewer processors. */
+    for (unsigned spins = 0; spins < SPINS; spins++) {
+        if (atomic_load_explicit(&team->turn, memory_order_acquire) != turn) return;
+        relax();
     }
+    atomic_fetch_add(&team->sleepers, 1);
+    while (atomic_load(&team->turn) == turn) sleep_on(&team->turn, turn);
+    atomic_fetch_sub(&team->sleepers, 1);
 }
 
 void lp_team_sum_threads(struct lp_team *team, uint32_t thread, double *values, size_t count)

@@ -23,7 +23,7 @@ struct lp_train_peers {
 struct lp_team {
     uint32_t threads;
     const struct lp_train_peers *peers; /* NULL: none */
-    atomic_uint arrived, turn;
+    atomic_uint arrived, turn, sleepers;
     double *slots; /* [threads][slot_count] */
     size_t slot_count;
 };
