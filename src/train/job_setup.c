@@ -67,6 +67,17 @@ static enum lp_code embed_feature(json_t *features, const struct lp_job_pair *pa
     return LP_OK;
 }
 
+/* Said before the first epoch rather than behind the last. */
+static enum lp_code check_missing(const struct lp_bundle *features, struct lp_error *err)
+{
+    for (uint32_t i = 0; i < features->feature_count; i++)
+        if (features->features[i].missing == LP_MISSING_KEEP)
+            return lp_fail_field(err, LP_E_INVALID, LP_FATAL, features->features[i].name,
+                                 "`%.64s`: missing=keep is for trees; a network needs mean, value, indicator or reject",
+                                 features->features[i].name);
+    return LP_OK;
+}
+
 enum lp_code lp_job_set_features(struct lp_job *job, struct lp_error *err)
 {
     const struct lp_job_request *r = job->request;
@@ -88,7 +99,7 @@ enum lp_code lp_job_set_features(struct lp_job *job, struct lp_error *err)
         text != NULL ? lp_features_parse(lp_span_text(text), &job->result->features, err) : lp_fail_memory(err, 0);
     free(text);
     json_decref(spec);
-    return rc;
+    return rc == LP_OK ? check_missing(job->result->features, err) : rc;
 }
 
 static int compare_numbers(const void *a, const void *b)

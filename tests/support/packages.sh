@@ -3,7 +3,8 @@
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config git ca-certificates librdkafka-dev libjansson-dev
     libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libopenblas-pthread-dev zlib1g-dev libsnappy-dev libzstd-dev
     libprotobuf-c-dev protobuf-c-compiler"
-TEST_PACKAGES="libcmocka-dev libavro-dev clang kcat openssl python3 python3-venv default-jre-headless maven valgrind"
+TEST_PACKAGES="libcmocka-dev libavro-dev libopenmpi-dev openmpi-bin clang kcat openssl python3 python3-venv default-jre-headless
+    maven valgrind"
 
 # Name of clang's sanitizer runtime: it carries clang's major version.
 clang_runtime_package() {
