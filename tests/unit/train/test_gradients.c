@@ -56,6 +56,7 @@ static double activate(const struct sample *s, double z)
     case LP_ACTIVATION_GELU_TANH: return z / 2 * (1 + tanh(sqrt(2 / M_PI) * (z + 0.044715 * z * z * z)));
     case LP_ACTIVATION_SILU: return z / (1 + exp(-z));
     case LP_ACTIVATION_SOFTPLUS: return log1p(exp(z));
+    default: break;
     }
     return NAN;
 }
