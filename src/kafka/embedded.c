@@ -69,3 +69,10 @@ void lp_embedded_push_errors(struct lp_embedded *embedded, int16_t api_key, uint
     for (uint32_t i = 0; i < count; i++) errors[i] = (rd_kafka_resp_err_t)error_code;
     rd_kafka_mock_push_request_errors_array(embedded->cluster, api_key, count, errors);
 }
+
+void lp_embedded_push_delay(struct lp_embedded *embedded, int16_t api_key, int delay_ms)
+{
+    for (int32_t broker = 1; broker <= (int32_t)embedded->broker_count; broker++)
+        rd_kafka_mock_broker_push_request_error_rtts(embedded->cluster, broker, api_key, 1, RD_KAFKA_RESP_ERR_NO_ERROR,
+                                                     delay_ms);
+}

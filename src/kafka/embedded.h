@@ -15,6 +15,8 @@ void lp_embedded_free(struct lp_embedded *embedded);
 const char *lp_embedded_bootstrap(const struct lp_embedded *embedded);
 LP_MUST_USE enum lp_code lp_embedded_create_topic(struct lp_embedded *embedded, const char *topic,
                                                   uint32_t partition_count, struct lp_error *err);
+/** Let the next request of an API key be answered that late (tests). */
+void lp_embedded_push_delay(struct lp_embedded *embedded, int16_t api_key, int delay_ms);
 /** Let the next `count` requests of an API key fail with a Kafka error code (tests). */
 void lp_embedded_push_errors(struct lp_embedded *embedded, int16_t api_key, uint32_t count, int error_code);
 

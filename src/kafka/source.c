@@ -308,7 +308,9 @@ void lp_source_free(struct lp_source *source)
     for (uint32_t i = 0; source->topics != NULL && i < source->options.topic_count; i++) {
         if (source->topics[i].handle != NULL) rd_kafka_topic_destroy(source->topics[i].handle);
         free(source->topics[i].slots);
+        free(source->topics[i].known);
         source->topics[i].slots = NULL;
+        source->topics[i].known = NULL;
     }
     if (source->client != NULL)
         gone = lp_client_destroy(source->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_TIMEOUT_MS);

@@ -44,9 +44,9 @@ enum lp_source_step {
 };
 
 enum lp_source_event {
-    LP_SOURCE_GAP,     /* retention removed records before they were consumed; offset_gap_records counts them */
-    LP_SOURCE_REWOUND, /* the log ends before our offset (topic made anew, unclean election): from its beginning */
-    LP_SOURCE_LOST,    /* the group gave our partitions to others: what was in flight comes twice */
+    LP_SOURCE_GAP,           /* retention removed records before they were consumed; offset_gap_records counts them */
+    LP_SOURCE_REWOUND,       /* the log is another one (topic made anew, unclean election): from its beginning */
+    LP_SOURCE_LOST,          /* the group gave our partitions to others: what was in flight comes twice */
     LP_SOURCE_COMMIT_FAILED, /* offsets stay stored and go with the next commit */
     LP_SOURCE_ERROR,         /* the client goes on trying: brokers away, rebalances, time-outs */
     LP_SOURCE_ALARM,         /* it goes on trying, but somebody must act: not authorized, topic missing */
@@ -118,6 +118,8 @@ bool lp_source_has_offsets(const struct lp_source *source);
 LP_MUST_USE enum lp_code lp_source_take_offsets(struct lp_source *source, struct lp_source_offsets **ret_offsets,
                                                 struct lp_error *err);
 void lp_source_offsets_free(struct lp_source_offsets *offsets);
+/** What was taken last is committed: a group that denies it is not believed. */
+void lp_source_confirm(struct lp_source *source);
 /** Hand no more records over until lp_source_rewind: whether the last commit counts is not known yet. */
 void lp_source_suspend(struct lp_source *source);
 /** Continue all partitions from what the group has committed, else from where their assignment began. */
@@ -128,7 +130,7 @@ void lp_source_rewind(struct lp_source *source);
  * next poll; what the callback took is not forgotten. @return the offset that would have come next
  */
 int64_t lp_source_again(struct lp_source *source, uint32_t slot, int64_t offset);
-/** The offset that comes next; -1: whatever the log begins with, or not assigned. */
+/** The offset that comes next; -1: not known yet, or not assigned. */
 int64_t lp_source_position(const struct lp_source *source, uint32_t slot);
 
 /**

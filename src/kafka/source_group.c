@@ -6,143 +6,11 @@
 #include <string.h>
 
 enum {
-    ASK_TIMEOUT_MS = 5000,      /* for the group's offsets, inside a rebalance */
-    ASK_AGAIN_TIMEOUT_MS = 500, /* later, between two polls; and always where a dead member's transaction keeps the
-                                   offsets from being known until its time-out */
-    ASK_AGAIN_PERIOD_MS = 500,
-    COMMIT_TIMEOUT_MS = 5000, /* before partitions are given up */
+    ASK_TIMEOUT_MS = 5000,       /* for the group's offsets, inside a rebalance */
+    ASK_STABLE_TIMEOUT_MS = 500, /* where a dead member's transaction may keep them from being known for its time-out */
+    COMMIT_TIMEOUT_MS = 5000,    /* before partitions are given up */
     COMMIT_TIMEOUT_MIN_MS = 500
 };
-
-static uint32_t topic_index_of(const struct lp_source *source, const char *name)
-{
-    for (uint32_t i = 0; i < source->options.topic_count; i++)
-        if (strcmp(source->topics[i].name, name) == 0) return i;
-    return LP_SOURCE_NO_SLOT;
-}
-
-static uint32_t slot_of_element(const struct lp_source *source, const rd_kafka_topic_partition_t *element)
-{
-    uint32_t topic_index = topic_index_of(source, element->topic);
-    return topic_index == LP_SOURCE_NO_SLOT ? LP_SOURCE_NO_SLOT
-                                            : source_slot_of(source, topic_index, element->partition);
-}
-
-/* --- where a partition starts --- */
-
-/* input.start=latest is about what stood in the topic when we first looked; a partition that came later is read whole.
- */
-static bool came_later(struct lp_source *source, const struct source_slot *slot)
-{
-    struct source_topic *topic = &source->topics[slot->topic_index];
-    return topic->first_count >= 0 && slot->partition >= topic->first_count;
-}
-
-static void look_at_topics(struct lp_source *source, uint64_t deadline_ns)
-{
-    for (uint32_t i = 0; i < source->options.topic_count; i++) {
-        struct source_topic *topic = &source->topics[i];
-        const struct rd_kafka_metadata *metadata = NULL;
-        if (topic->first_count >= 0) continue;
-        if (rd_kafka_metadata(source->client, 0, topic->handle, &metadata, lp_client_left_ms(deadline_ns)) !=
-            RD_KAFKA_RESP_ERR_NO_ERROR)
-            continue;
-        if (metadata->topic_cnt == 1) topic->first_count = metadata->topics[0].partition_cnt;
-        rd_kafka_metadata_destroy(metadata);
-    }
-}
-
-static void refuse_start(struct lp_source *source, const struct source_slot *slot)
-{
-    struct lp_error err;
-    lp_fail_field(&err, LP_E_REFUSED, LP_FATAL, "input.start",
-                  "topic %s, partition %" PRId32 ": group %s has no committed offset and input.start=fail: set it to "
-                  "earliest or latest, or reset the group's offsets",
-                  source->topics[slot->topic_index].name, slot->partition, source->options.group_id);
-    source_set_fatal(source, &err);
-}
-
-/*
- * Decide from what the group has committed (-1: nothing). With latest the end is asked for and stored, so that the next
- * owner begins there too and not at a later end. False: not known yet.
- */
-static bool decide_start(struct lp_source *source, struct source_slot *slot, int64_t committed, uint64_t deadline_ns)
-{
-    int64_t low = -1, high = -1;
-    slot->next = -1;
-    if (committed >= 0 || slot->begun) {
-        slot->next = committed >= 0 ? committed : slot->begin;
-        if (committed < 0 && slot->begin > slot->stored) {
-            slot->stored = slot->begin; /* a transaction was aborted with it */
-            source->dirty = true;
-        }
-        return true;
-    }
-    if (source->options.start == LP_START_FAIL) refuse_start(source, slot);
-    if (source->options.start != LP_START_LATEST || came_later(source, slot)) return true;
-    int timeout_ms = lp_client_left_ms(deadline_ns);
-    if (source->topics[slot->topic_index].first_count < 0 || timeout_ms == 0 ||
-        rd_kafka_query_watermark_offsets(source->client, source->topics[slot->topic_index].name, slot->partition, &low,
-                                         &high, timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return false;
-    slot->next = slot->stored = high;
-    source->dirty = true;
-    return true;
-}
-
-/* Between a transaction and its fate nothing is asked: the answer might be overtaken. */
-static void know_no_starts(struct lp_source *source, const rd_kafka_topic_partition_list_t *list)
-{
-    for (int i = 0; i < list->cnt; i++) {
-        uint32_t index = slot_of_element(source, &list->elems[i]);
-        if (index != LP_SOURCE_NO_SLOT) source->slots[index].start_unknown = true;
-    }
-    source->attention = true;
-}
-
-/* Ask for the offsets of all of `list`; afterwards each slot has a start or is start_unknown. */
-static void find_starts(struct lp_source *source, const rd_kafka_topic_partition_list_t *list, int timeout_ms)
-{
-    if (source->suspended) {
-        know_no_starts(source, list);
-        return;
-    }
-    uint64_t deadline_ns = lp_clock_ns() + (uint64_t)timeout_ms * 1000000u;
-    rd_kafka_topic_partition_list_t *asked = rd_kafka_topic_partition_list_copy(list);
-    rd_kafka_resp_err_t error =
-        list->cnt > 0 ? rd_kafka_committed(source->client, asked, timeout_ms) : RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (source->options.start == LP_START_LATEST) look_at_topics(source, deadline_ns);
-    for (int i = 0; i < asked->cnt; i++) {
-        uint32_t index = slot_of_element(source, &asked->elems[i]);
-        if (index == LP_SOURCE_NO_SLOT) continue;
-        struct source_slot *slot = &source->slots[index];
-        bool answered = error == RD_KAFKA_RESP_ERR_NO_ERROR && asked->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
-        int64_t committed = asked->elems[i].offset >= 0 ? asked->elems[i].offset : -1;
-        slot->start_unknown = !answered || !decide_start(source, slot, committed, deadline_ns);
-        if (slot->start_unknown) {
-            source->attention = true;
-        } else if (!slot->begun) {
-            slot->begin = slot->next;
-            slot->begun = true;
-        }
-    }
-    rd_kafka_topic_partition_list_destroy(asked);
-}
-
-void source_serve_starts(struct lp_source *source)
-{
-    uint64_t now_ns = lp_clock_ns();
-    if (source->suspended || now_ns < source->retry_due_ns) return;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
-    if (list == NULL) return;
-    for (uint32_t i = 0; i < source->options.partitions_max; i++)
-        if (source->slots[i].used && source->slots[i].start_unknown)
-            rd_kafka_topic_partition_list_add(list, source->topics[source->slots[i].topic_index].name,
-                                              source->slots[i].partition);
-    if (list->cnt > 0) find_starts(source, list, ASK_AGAIN_TIMEOUT_MS);
-    source->retry_due_ns = lp_clock_ns() + ASK_AGAIN_PERIOD_MS * UINT64_C(1000000);
-    rd_kafka_topic_partition_list_destroy(list);
-}
 
 /* --- assignment --- */
 
@@ -165,7 +33,7 @@ static enum lp_code take_slots(struct lp_source *source, const rd_kafka_topic_pa
                                struct lp_error *err)
 {
     for (int i = 0; i < list->cnt; i++) {
-        uint32_t slot, topic_index = topic_index_of(source, list->elems[i].topic);
+        uint32_t slot, topic_index = source_topic_index(source, list->elems[i].topic);
         if (topic_index == LP_SOURCE_NO_SLOT)
             return lp_fail(err, LP_E_MISMATCH, LP_FATAL,
                            "the group assigned topic %s, which is not in input.topics: do all members of group %s have "
@@ -197,24 +65,27 @@ static void call_assign(struct lp_source *source, rd_kafka_topic_partition_list_
 static void start_list(struct lp_source *source, rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
-        uint32_t index = slot_of_element(source, &list->elems[i]);
-        int64_t next = index != LP_SOURCE_NO_SLOT ? source->slots[index].next : -1;
-        list->elems[i].offset = next >= 0 ? next : RD_KAFKA_OFFSET_BEGINNING;
+        uint32_t index = source_slot_of_element(source, &list->elems[i]);
+        struct source_slot *slot = index != LP_SOURCE_NO_SLOT ? &source->slots[index] : NULL;
         forward_to_lane(source, &list->elems[i]);
+        list->elems[i].offset = 0;
+        if (slot == NULL) continue;
+        if (!slot->start_unknown) {
+            list->elems[i].offset = slot->next;
+            continue;
+        }
+        source_slot_hold(source, slot, -1); /* nothing is fetched before its start is known */
+        slot->wanted = true;
     }
 }
 
 static void announce(struct lp_source *source, const rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
-        uint32_t index = slot_of_element(source, &list->elems[i]);
+        uint32_t index = source_slot_of_element(source, &list->elems[i]);
         if (index == LP_SOURCE_NO_SLOT) continue;
-        struct source_slot *slot = &source->slots[index];
-        if (slot->start_unknown) {
-            source_slot_hold(source, slot, slot->next);
-            slot->wanted = true;
-        }
-        source->callbacks.assigned(source->callbacks.context, index, slot->topic_index, slot->partition);
+        source->callbacks.assigned(source->callbacks.context, index, source->slots[index].topic_index,
+                                   source->slots[index].partition);
     }
 }
 
@@ -225,7 +96,7 @@ static void assign(struct lp_source *source, rd_kafka_topic_partition_list_t *li
     /* librdkafka takes an assignment during close for an unassignment. */
     if (!source->closing) {
         if (take_slots(source, list, &err) != LP_OK) source_set_fatal(source, &err);
-        find_starts(source, list, source->options.transactional ? ASK_AGAIN_TIMEOUT_MS : ASK_TIMEOUT_MS);
+        source_find_starts(source, list, source->options.transactional ? ASK_STABLE_TIMEOUT_MS : ASK_TIMEOUT_MS);
         start_list(source, list);
     }
     call_assign(source, list);
@@ -254,7 +125,7 @@ static void count_commit(struct lp_source *source, rd_kafka_resp_err_t code)
 void source_on_commit(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
 {
     (void)client;
-    (void)list;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && list != NULL) source_note_committed(opaque, list);
     count_commit(opaque, code);
 }
 
@@ -277,6 +148,7 @@ static void commit_now(struct lp_source *source, const uint32_t *slots, uint32_t
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             rd_kafka_event_t *event = rd_kafka_queue_poll(queue, commit_timeout_ms(source));
             code = event != NULL ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+            if (code == RD_KAFKA_RESP_ERR_NO_ERROR) source_note_committed(source, list);
             if (event != NULL) rd_kafka_event_destroy(event);
         }
         count_commit(source, code);
@@ -327,7 +199,7 @@ static void revoke(struct lp_source *source, rd_kafka_topic_partition_list_t *li
     bool lost = rd_kafka_assignment_lost(source->client) != 0;
     uint32_t count = 0;
     for (int i = 0; i < list->cnt; i++) {
-        uint32_t index = slot_of_element(source, &list->elems[i]);
+        uint32_t index = source_slot_of_element(source, &list->elems[i]);
         if (index != LP_SOURCE_NO_SLOT) source->scratch[count++] = index;
     }
     if (lost) {

@@ -1,3 +1,4 @@
+#include "core/clock.h"
 #include "kafka/source_private.h"
 
 #include <inttypes.h>
@@ -22,8 +23,14 @@ static enum lp_code grow(struct source_topic *topic, int32_t partition, struct l
     while (capacity <= partition) capacity *= 2;
     uint32_t *slots = realloc(topic->slots, (size_t)capacity * sizeof *slots);
     if (slots == NULL) return lp_fail_memory(err, (size_t)capacity * sizeof *slots);
-    for (int32_t i = topic->capacity; i < capacity; i++) slots[i] = LP_SOURCE_NO_SLOT;
     topic->slots = slots;
+    struct source_known *known = realloc(topic->known, (size_t)capacity * sizeof *known);
+    if (known == NULL) return lp_fail_memory(err, (size_t)capacity * sizeof *known);
+    topic->known = known;
+    for (int32_t i = topic->capacity; i < capacity; i++) {
+        slots[i] = LP_SOURCE_NO_SLOT;
+        known[i] = (struct source_known){.committed = -1, .seen = -1};
+    }
     topic->capacity = capacity;
     return LP_OK;
 }
@@ -38,13 +45,15 @@ enum lp_code source_slot_take(struct lp_source *source, uint32_t topic_index, in
     LP_TRY(grow(topic, partition, err));
     for (uint32_t i = 0; i < source->options.partitions_max; i++) {
         if (source->slots[i].used) continue;
-        source->slots[i] = (struct source_slot){.topic_index = topic_index,
+        source->slots[i] = (struct source_slot){.known = topic->known[partition],
+                                                .topic_index = topic_index,
                                                 .partition = partition,
                                                 .used = true,
                                                 .next = -1,
                                                 .stored = -1,
                                                 .given = -1,
-                                                .begin = -1};
+                                                .begin = -1,
+                                                .behind = -1};
         topic->slots[partition] = i;
         source->state.assigned_count++;
         *ret_slot = i;
@@ -59,6 +68,7 @@ void source_slot_release(struct lp_source *source, uint32_t slot_index)
 {
     struct source_slot *slot = &source->slots[slot_index];
     source->topics[slot->topic_index].slots[slot->partition] = LP_SOURCE_NO_SLOT;
+    source->topics[slot->topic_index].known[slot->partition] = slot->known;
     slot->used = false;
     source->state.assigned_count--;
 }
@@ -69,7 +79,7 @@ void source_slot_hold(struct lp_source *source, struct source_slot *slot, int64_
 {
     rd_kafka_topic_partition_list_t *list = source_list_one(source, slot, next);
     slot->held = true;
-    slot->in_order = false;
+    slot->in_doubt = false;
     slot->next = next;
     if (list == NULL) return; /* not paused: its records are dropped as they come */
     rd_kafka_pause_partitions(source->client, list);
@@ -102,40 +112,20 @@ static void note_gap(struct lp_source *source, struct source_slot *slot, int64_t
                  source->topics[slot->topic_index].name, slot->partition, slot->next, low, gap);
 }
 
-/*
- * A record before the one that should come: an old one that a rebalance or seek left over, or the log ended before our
- * offset and librdkafka began it anew. The second changes what offsets mean: the slot is handed back and begun anew.
- * Once records came in order nothing old is left over; the log's end does not tell then, since a topic that was made
- * anew may have outgrown our offset by the time its first record is here.
- */
-static void note_behind(struct lp_source *source, struct source_slot *slot, int64_t offset)
-{
-    int64_t low = -1, high = -1;
-    bool known = known_bounds(source, slot, &low, &high) && high >= 0;
-    if (!slot->in_order && (!known || high >= slot->next || offset >= high)) {
-        source->state.stale_records++;
-        return;
-    }
-    source->state.offset_resets++;
-    source_event(source, LP_SOURCE_REWOUND,
-                 "topic %s, partition %" PRId32 ": offset %" PRId64 " was past the log's end, which is %" PRId64
-                 " now (topic made anew, or an unclean election): consumed from %" PRId64 " on",
-                 source->topics[slot->topic_index].name, slot->partition, slot->next, high, offset);
-    source_slot_hold(source, slot, offset);
-    slot->rewound = true;
-    source->attention = true;
-}
-
 /* A record that is not the one expected. True: hand it over. */
-static bool admit(struct lp_source *source, struct source_slot *slot, int64_t offset)
+static bool admit(struct lp_source *source, struct source_slot *slot, const rd_kafka_message_t *message)
 {
+    int64_t offset = message->offset;
     if (slot->held) {
         source->state.stale_records++; /* comes again after the seek */
         return false;
     }
-    if (slot->next < 0) return true;
+    if (slot->in_doubt) {
+        source_look_at(source, slot, message);
+        return false;
+    }
     if (offset < slot->next) {
-        note_behind(source, slot, offset);
+        source_doubt(source, slot, offset);
         return false;
     }
     if (slot->exact && slot->asked < ASK_MAX) {
@@ -174,7 +164,8 @@ static void hand_over(struct lp_source *source, uint32_t slot_index, rd_kafka_me
         return;
     }
     slot->next = record.offset + 1;
-    slot->in_order = true;
+    slot->known.seen = record.offset;
+    slot->known.print = source_print(message, record.timestamp_ms);
     if (step == LP_SOURCE_STOP) {
         source->stopped = true;
         rd_kafka_yield(source->client);
@@ -213,8 +204,7 @@ void source_on_message(rd_kafka_message_t *message, void *opaque)
         return;
     }
     struct source_slot *slot = &source->slots[index];
-    if (__builtin_expect(message->offset != slot->next || slot->held, 0) && !admit(source, slot, message->offset))
-        return;
+    if (__builtin_expect(message->offset != slot->next || slot->held, 0) && !admit(source, slot, message)) return;
     if (__builtin_expect(!source->records, 0)) {
         /* It came by the event queue while no records are wanted: fetch it again when they are. */
         source_slot_hold(source, slot, message->offset);
@@ -234,7 +224,7 @@ static int seek_timeout_ms(void) { return rd_kafka_version() < 0x02010000 ? SEEK
 static bool seek_and_resume(struct lp_source *source, struct source_slot *slot)
 {
     rd_kafka_topic_partition_list_t *list =
-        source_list_one(source, slot, slot->next >= 0 ? slot->next : RD_KAFKA_OFFSET_BEGINNING);
+        source_list_one(source, slot, slot->in_doubt ? slot->known.seen : slot->next);
     if (list == NULL) return false;
     rd_kafka_error_t *error = rd_kafka_seek_partitions(source->client, list, seek_timeout_ms());
     bool done = error == NULL && list->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -252,6 +242,7 @@ static void begin_anew(struct lp_source *source, uint32_t index)
     callbacks->revoked(callbacks->context, &index, 1);
     slot->stored = slot->given = -1;
     slot->begin = slot->next;
+    slot->begun = true;
     slot->rewound = false;
     slot->wanted = true;
     callbacks->assigned(callbacks->context, index, slot->topic_index, slot->partition);
@@ -259,19 +250,22 @@ static void begin_anew(struct lp_source *source, uint32_t index)
 
 void source_serve_held(struct lp_source *source)
 {
+    uint64_t now_ns = lp_clock_ns();
     source->attention = false;
     for (uint32_t i = 0; i < source->options.partitions_max; i++) {
         struct source_slot *slot = &source->slots[i];
         if (!slot->used || !slot->held) continue;
+        if (slot->ask_end && !source->suspended) source_serve_doubt(source, slot);
         if (slot->rewound) begin_anew(source, i);
         if (slot->start_unknown) source->attention = true;
         if (!slot->wanted || slot->start_unknown) continue;
-        if (source->suspended || !source->records || !seek_and_resume(source, slot)) {
+        if (source->suspended || !source->records || now_ns < slot->seek_due_ns || !seek_and_resume(source, slot)) {
             source->attention = true; /* a partition that is just being started refuses to seek */
             continue;
         }
         slot->held = slot->wanted = false;
-        slot->exact = slot->next >= 0;
+        slot->seek_due_ns = 0;
+        slot->exact = true;
     }
 }
 
@@ -287,7 +281,7 @@ void lp_source_resume(struct lp_source *source, uint32_t slot_index)
 int64_t lp_source_position(const struct lp_source *source, uint32_t slot_index)
 {
     if (slot_index >= source->options.partitions_max || !source->slots[slot_index].used) return -1;
-    return source->slots[slot_index].next;
+    return source_next_of(&source->slots[slot_index]);
 }
 
 int64_t lp_source_again(struct lp_source *source, uint32_t slot_index, int64_t offset)
@@ -311,6 +305,20 @@ void lp_source_store(struct lp_source *source, uint32_t slot_index, int64_t next
     if (!slot->used || slot->rewound || next_offset <= slot->stored) return;
     slot->stored = next_offset;
     source->dirty = true;
+}
+
+void source_note_committed(struct lp_source *source, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *element = &list->elems[i];
+        uint32_t topic_index = source_topic_index(source, element->topic);
+        if (topic_index == LP_SOURCE_NO_SLOT || element->err != RD_KAFKA_RESP_ERR_NO_ERROR || element->offset < 0)
+            continue;
+        uint32_t slot = source_slot_of(source, topic_index, element->partition);
+        if (slot != LP_SOURCE_NO_SLOT) source->slots[slot].known.committed = element->offset;
+        else if (element->partition >= 0 && element->partition < source->topics[topic_index].capacity)
+            source->topics[topic_index].known[element->partition].committed = element->offset;
+    }
 }
 
 rd_kafka_topic_partition_list_t *source_list_stored(struct lp_source *source, const uint32_t *slots, uint32_t count)

@@ -45,6 +45,13 @@ out:
     return rc;
 }
 
+void lp_source_confirm(struct lp_source *source)
+{
+    for (uint32_t i = 0; i < source->options.partitions_max; i++)
+        if (source->slots[i].used && source->slots[i].given >= 0)
+            source->slots[i].known.committed = source->slots[i].given;
+}
+
 void lp_source_suspend(struct lp_source *source)
 {
     source->suspended = true;
@@ -53,7 +60,7 @@ void lp_source_suspend(struct lp_source *source)
         if (!slot->used) continue;
         slot->stored = slot->given = -1;
         if (slot->rewound) continue; /* it begins anew anyway */
-        if (!slot->held) source_slot_hold(source, slot, slot->next);
+        if (!slot->held) source_slot_hold(source, slot, source_next_of(slot));
         slot->wanted = true;
         slot->start_unknown = true;
     }

@@ -112,6 +112,7 @@ static void on_committed(struct lp_lane *lane)
 {
     struct lp_lane_txn *txn = &lane->txn;
     txn->committing = false;
+    if (lane->source != NULL) lp_source_confirm(lane->source);
     for (uint32_t slot = 0; slot < lane->partition_limit; slot++) {
         struct lp_lane_partition *partition = &lane->partitions[slot];
         if (!partition->owned || partition->cut_offset < 0) continue;

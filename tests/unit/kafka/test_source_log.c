@@ -95,7 +95,7 @@ static void a_log_that_ends_before_the_groups_offset_is_read_from_its_beginning(
     lp_source_get_state(second.source, &seen);
     assert_int_equal(seen.offset_resets, 1);
     assert_int_equal(second.events[LP_SOURCE_REWOUND], 1);
-    assert_non_null(strstr(second.event_text, "offset 5000 was past the log's end, which is 100 now"));
+    assert_non_null(strstr(second.event_text, "offset 5000 was next, past the log's end, which is 100 now"));
     assert_int_equal(second.assigned_calls, 2); /* handed back and begun anew */
     assert_int_equal(second.revoked_calls, 1);
     assert_int_equal(second.records, COUNT);

@@ -1,4 +1,4 @@
-// wrap: rd_kafka_committed rd_kafka_query_watermark_offsets
+// wrap: rd_kafka_committed rd_kafka_offsets_for_times
 #include "support/kafka_member.h"
 
 #include "support/kafka_bed_shared.h" /* after functions with a parameter of that name */
@@ -7,28 +7,39 @@
 
 enum { PARTITIONS = 2, COUNT = 100 };
 
-static uint32_t committed_to_fail, watermarks_to_fail;
+static uint32_t committed_to_fail, logs_to_fail;
+static uint32_t committed_to_deny; /* so often the group says that it has nothing */
+static int64_t log_end = -1;       /* what every log ends at; -1: where it does */
 
 rd_kafka_resp_err_t __real_rd_kafka_committed(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, int timeout);
 rd_kafka_resp_err_t __wrap_rd_kafka_committed(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, int timeout);
 rd_kafka_resp_err_t __wrap_rd_kafka_committed(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, int timeout)
 {
-    if (committed_to_fail == 0) return __real_rd_kafka_committed(client, list, timeout);
-    committed_to_fail--;
-    return RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (committed_to_fail > 0) {
+        committed_to_fail--;
+        return RD_KAFKA_RESP_ERR__TIMED_OUT;
+    }
+    rd_kafka_resp_err_t code = __real_rd_kafka_committed(client, list, timeout);
+    if (committed_to_deny == 0) return code;
+    committed_to_deny--;
+    for (int i = 0; i < list->cnt; i++) list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
+    return code;
 }
 
-rd_kafka_resp_err_t __real_rd_kafka_query_watermark_offsets(rd_kafka_t *client, const char *topic, int32_t partition,
-                                                            int64_t *low, int64_t *high, int timeout);
-rd_kafka_resp_err_t __wrap_rd_kafka_query_watermark_offsets(rd_kafka_t *client, const char *topic, int32_t partition,
-                                                            int64_t *low, int64_t *high, int timeout);
-rd_kafka_resp_err_t __wrap_rd_kafka_query_watermark_offsets(rd_kafka_t *client, const char *topic, int32_t partition,
-                                                            int64_t *low, int64_t *high, int timeout)
+rd_kafka_resp_err_t __real_rd_kafka_offsets_for_times(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list,
+                                                      int timeout);
+rd_kafka_resp_err_t __wrap_rd_kafka_offsets_for_times(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list,
+                                                      int timeout);
+rd_kafka_resp_err_t __wrap_rd_kafka_offsets_for_times(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list,
+                                                      int timeout)
 {
-    if (watermarks_to_fail == 0)
-        return __real_rd_kafka_query_watermark_offsets(client, topic, partition, low, high, timeout);
-    watermarks_to_fail--;
-    return RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (logs_to_fail > 0) {
+        logs_to_fail--;
+        return RD_KAFKA_RESP_ERR__TIMED_OUT;
+    }
+    rd_kafka_resp_err_t code = __real_rd_kafka_offsets_for_times(client, list, timeout);
+    for (int i = 0; i < list->cnt && log_end >= 0; i++) list->elems[i].offset = log_end;
+    return code;
 }
 
 static bool poll_until_open(struct member *member)
@@ -46,11 +57,11 @@ static void latest_starts_at_the_end_and_the_next_owner_there_too(void **state)
     tally_init(&tally);
     bed_topic(&bed, "latest", PARTITIONS);
     bed_produce(&bed, "latest", PARTITIONS, 0, COUNT);
-    watermarks_to_fail = 3; /* the end is asked for again */
+    logs_to_fail = 3; /* the end is asked for again */
     member_join(&member, &bed, "latest", "g-latest", LP_START_LATEST, &tally);
     assert_true(poll_until_open(&member));
     for (int i = 0; i < 30; i++) member_poll(&member, 50);
-    assert_int_equal(watermarks_to_fail, 0);
+    assert_int_equal(logs_to_fail, 0);
     assert_int_equal(member.records, 0);
     member_leave(&member);
 
@@ -144,12 +155,120 @@ static void offsets_that_cannot_be_asked_for_hold_the_partition_until_they_can(v
     tally_done(&tally);
 }
 
+/*
+ * librdkafka takes an answer to "where does the log begin" for outdated when a pause or seek came first, and asks
+ * again, whatever was sought: the partition began anew in the middle of being read. It must not be asked.
+ */
+static void a_late_answer_about_the_begin_of_a_log_sets_no_partition_back(void **state)
+{
+    enum { LIST_OFFSETS = 2, LATE_MS = 1500 };
+    struct tally tally;
+    struct member first = {.name = "first"}, second = {.name = "second"};
+    (void)state;
+    if (bed.cluster == NULL) return;
+    tally_init(&tally);
+    bed_topic(&bed, "late", 1);
+    bed_produce(&bed, "late", 1, 0, COUNT);
+    member_join(&first, &bed, "late", "g-late", LP_START_EARLIEST, &tally);
+    assert_true(member_poll_until(&first, COUNT));
+    member_leave(&first);
+    lp_embedded_push_delay(bed.cluster, LIST_OFFSETS, LATE_MS);
+    committed_to_fail = 1;
+    bed_produce(&bed, "late", 1, COUNT, 10);
+    member_join(&second, &bed, "late", "g-late", LP_START_EARLIEST, &tally);
+    assert_true(member_poll_until(&second, COUNT + 10));
+    for (uint64_t end_ms = bed_ms() + 2 * LATE_MS; bed_ms() < end_ms;) member_poll(&second, 50);
+    assert_int_equal(second.records, 10);
+    assert_int_equal(atomic_load(&tally.duplicates), 0);
+    assert_int_equal(second.events[LP_SOURCE_REWOUND], 0);
+    member_leave(&second);
+    tally_done(&tally);
+}
+
+/* A member whose group has committed all but the last ten records of each partition; they were handed over, too. */
+static void join_and_commit(struct member *member, const char *topic, const char *group, struct tally *tally)
+{
+    struct lp_source_offsets *offsets = NULL;
+    tally_init(tally);
+    bed_topic(&bed, topic, PARTITIONS);
+    bed_produce(&bed, topic, PARTITIONS, 0, COUNT);
+    member_join(member, &bed, topic, group, LP_START_EARLIEST, tally);
+    assert_true(member_poll_until(member, PARTITIONS * COUNT));
+    for (uint32_t slot = 0; slot < PARTITIONS; slot++) lp_source_store(member->source, slot, COUNT - 10);
+    BED_OK(lp_source_take_offsets(member->source, &offsets, &bed_err));
+    assert_non_null(offsets);
+    lp_source_offsets_free(offsets);
+    lp_source_confirm(member->source); /* as if a transaction had committed them */
+    lp_source_suspend(member->source);
+    for (uint32_t slot = 0; slot < PARTITIONS; slot++) member->last_offset[slot] = -1;
+    for (uint32_t slot = 0; slot < PARTITIONS; slot++) member->first_offset[slot] = -1;
+}
+
+static void a_group_that_denies_what_it_had_sets_no_partition_back(void **state)
+{
+    struct tally tally;
+    struct member member = {.name = "denied", .store_nothing = true, .transactional = true};
+    (void)state;
+    join_and_commit(&member, "denied", "g-denied", &tally);
+    committed_to_deny = UINT32_MAX;
+    lp_source_rewind(member.source);
+    assert_true(member_poll_until(&member, PARTITIONS * (COUNT + 10)));
+    committed_to_deny = 0;
+    for (uint32_t slot = 0; slot < PARTITIONS; slot++) assert_int_equal(member.first_offset[slot], COUNT - 10);
+    assert_int_equal(member.events[LP_SOURCE_ALARM], PARTITIONS);
+    assert_int_equal(member.events[LP_SOURCE_REWOUND], 0);
+    assert_int_equal(tally_count(&tally, PARTITIONS, COUNT - 10, 1), PARTITIONS * (COUNT - 10));
+    member_leave(&member);
+    tally_done(&tally);
+}
+
+static void a_group_that_denies_what_it_had_for_a_moment_is_asked_again(void **state)
+{
+    struct tally tally;
+    struct member member = {.name = "moment", .transactional = true, .store_nothing = true};
+    (void)state;
+    join_and_commit(&member, "moment", "g-moment", &tally);
+    /* The group has another's offset by the time it is asked. */
+    committed_to_deny = 2;
+    lp_source_rewind(member.source);
+    uint64_t deadline_ms = bed_ms() + 30000;
+    while (committed_to_deny > 0 && bed_ms() < deadline_ms) member_poll(&member, 20);
+    assert_int_equal(member.records, PARTITIONS * COUNT);
+    assert_int_equal(member.events[LP_SOURCE_ALARM], 0);
+    member_leave(&member);
+    tally_done(&tally);
+}
+
+static void a_log_that_ends_before_what_the_group_had_is_begun_at_once(void **state)
+{
+    struct tally tally;
+    struct member member = {.name = "shorter", .store_nothing = true, .transactional = true};
+    (void)state;
+    join_and_commit(&member, "shorter", "g-shorter", &tally);
+    committed_to_deny = UINT32_MAX;
+    log_end = 5; /* made anew: the mock cannot */
+    lp_source_rewind(member.source);
+    uint64_t deadline_ms = bed_ms() + 30000;
+    while (member.events[LP_SOURCE_REWOUND] < PARTITIONS && bed_ms() < deadline_ms) member_poll(&member, 20);
+    log_end = -1;
+    assert_true(member_poll_until(&member, 2 * PARTITIONS * COUNT));
+    committed_to_deny = 0;
+    for (uint32_t slot = 0; slot < PARTITIONS; slot++) assert_int_equal(member.first_offset[slot], 0);
+    assert_int_equal(member.events[LP_SOURCE_ALARM], 0);
+    member_leave(&member);
+    tally_done(&tally);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(latest_starts_at_the_end_and_the_next_owner_there_too),
         cmocka_unit_test(a_start_at_the_end_is_to_be_committed_again_after_an_aborted_transaction),
         cmocka_unit_test(fail_refuses_a_group_without_offsets_and_takes_one_with_them),
+        cmocka_unit_test(a_late_answer_about_the_begin_of_a_log_sets_no_partition_back),
+        cmocka_unit_test(a_group_that_denies_what_it_had_sets_no_partition_back),
+        cmocka_unit_test(a_group_that_denies_what_it_had_for_a_moment_is_asked_again),
+        cmocka_unit_test(a_log_that_ends_before_what_the_group_had_is_begun_at_once),
         cmocka_unit_test(offsets_that_cannot_be_asked_for_hold_the_partition_until_they_can),
     };
     return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
