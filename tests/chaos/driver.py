@@ -15,6 +15,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -23,6 +24,7 @@ import faults
 import kafka
 from rig import Rig
 from shim import Shim
+from worker import binary
 
 SETTLE_S = 90
 SETTLE_SABOTAGED_S = 15
@@ -38,7 +40,10 @@ def parse():
     parser.add_argument("--delivery", choices=["at_least_once", "exactly_once"], default="at_least_once")
     parser.add_argument("--brokers", type=int, choices=[1, 3], default=1)
     parser.add_argument("--kafka", default=None, help="version; default: the first of versions.sh")
-    parser.add_argument("--rate", type=int, default=600, help="records a second")
+    parser.add_argument("--rate", type=int, default=300, help="records a second")
+    parser.add_argument("--assignor", choices=["range", "cooperative-sticky"], default=None,
+                        help="default: what the program chooses; at exactly_once one or the other, by the seed")
+    parser.add_argument("--evidence", default=None, help="folder for what may explain a violation; default: JOURNAL.evidence")
     parser.add_argument("--faults", type=lambda text: text.split(","), default=None, help="only these, comma separated")
     parser.add_argument("--journal", default=None, help="file with a JSON line a round; goes on behind its last one")
     parser.add_argument("--until-violation", action="store_true", help="a broken guarantee is what is hoped for: exit 0 then")
@@ -49,6 +54,8 @@ def parse():
         parser.error("no such fault: %s; there are %s" % (", ".join(unknown), ", ".join(faults.FAULTS)))
     if options.seed is None:
         options.seed = int(time.time())
+    if options.evidence is None and options.journal:
+        options.evidence = options.journal + ".evidence"
     options.kafka = options.kafka or os.environ.get("LEPTON_TEST_KAFKA") or kafka.versions()[0]
     return options
 
@@ -81,6 +88,7 @@ def run_round(rig, options, number):
     name = faults.choose(options, rng)
     started = time.time()
     begin, duplicates = time.monotonic(), rig.account.duplicates
+    violations = sum(rig.account.violations.values())
     current = rig.begin_round(number, name)
     text = faults.FAULTS[name][0](rig, rng)
     faulted = time.monotonic()
@@ -88,12 +96,14 @@ def run_round(rig, options, number):
     rig.attribute()
     for proxy in rig.broker.proxies:
         proxy.heal()
+    if sum(rig.account.violations.values()) > violations:
+        rig.keep()
     repeated = rig.account.duplicates - duplicates
     say("%s round %d: %s: %s; %.1f s and %.1f s to recover; %d accounted for, %d repeated%s%s"
         % (time.strftime("%H:%M:%S", time.gmtime(started)), number, name, text, faulted - begin, time.monotonic() - faulted, rig.account.frontier, repeated,
            "; " + "; ".join(e for _, e in current.events) if repeated else "", "" if settled else "; NOT RECOVERED"))
     return {"seed": options.seed, "round": number, "fault": name, "text": text, "begin": started, "seconds": time.monotonic() - begin,
-            "repeated": repeated}
+            "repeated": repeated, "records": rig.account.frontier}
 
 
 def run(options, rig):
@@ -104,6 +114,7 @@ def run(options, rig):
     done, repeated, shown = 0, collections.Counter(), 0
     rig.wait_ready(60)
     rig.settle(SETTLE_S)
+    build = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     for number in range(first, options.first + options.rounds):
         if done >= options.least and time.monotonic() > deadline:
             break
@@ -111,7 +122,7 @@ def run(options, rig):
         done += 1
         repeated[noted["fault"]] += noted["repeated"]
         journal.note(**noted, violations=dict(rig.account.violations), delivery=options.delivery,
-                     brokers=options.brokers, kafka=options.kafka)
+                     brokers=options.brokers, kafka=options.kafka, build=build)
         for text in rig.account.texts[shown:]:
             say("  VIOLATION " + text)
         shown = len(rig.account.texts)
@@ -127,8 +138,8 @@ def run(options, rig):
 def report(options, rig, done, repeated, seconds):
     account = rig.account
     say("chaos: %s, %d broker%s %s, assignor %s, seed %d: %d rounds in %.0f s"
-        % (options.delivery, options.brokers, "s" if options.brokers > 1 else "", options.kafka, rig.assignor, options.seed,
-           done, seconds))
+        % (options.delivery, options.brokers, "s" if options.brokers > 1 else "", options.kafka, rig.assignor or "by default",
+           options.seed, done, seconds))
     say("chaos: %d records: %d scored, %d dead-lettered, %d repeated; workers that ended by themselves: %d"
         % (account.written, account.scored, account.letters, account.duplicates, rig.self_exits))
     if any(repeated.values()):
@@ -148,6 +159,7 @@ def main():
     say("chaos: seed %d, %s, %d broker(s) %s" % (options.seed, options.delivery, options.brokers, options.kafka))
     begin, rig = time.monotonic(), None
     try:
+        kafka.make_archive(options.kafka)
         rig = Rig(options, random.Random(options.seed), say)
         done, repeated = run(options, rig)
         report(options, rig, done, repeated, time.monotonic() - begin)

@@ -86,7 +86,8 @@ def wait_cluster(rig):
 
 
 def kill_broker(rig, rng):
-    node, pause = some_node(rig, rng), rng.uniform(0, 2)
+    """For a moment, or for longer than a session with the time that it takes to be let in again."""
+    node, pause = some_node(rig, rng), rng.choice([0, rng.uniform(0, 2), rng.uniform(SESSION_S - 2, SESSION_S + 2)])
     rig.broker.stop_node(node, signal.SIGKILL)
     time.sleep(pause)
     rig.broker.start(node)

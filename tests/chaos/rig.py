@@ -1,6 +1,7 @@
 """One world under test: a cluster, a registry, topics, four workers of which some run, the stream, and who reads it all."""
 
 import json
+import os
 import re
 import signal
 import threading
@@ -13,8 +14,8 @@ from checker import Account, Round
 from control import Control, sha256
 from damage import MAX_BYTES
 from feed import Feed, Pool
-from kafka import Broker
-from process import temp_folder, wait_for
+from kafka import SMALL_HEAP, Broker
+from process import copy_tail, temp_folder, wait_for
 from registry import FakeRegistry
 from shim import Shim
 from worker import SANITIZER_MARKS, Worker
@@ -25,6 +26,15 @@ WORKERS = 4
 SESSION_MS = 6000
 COMMIT_MS = 200
 RESTART_S = 0.5  # the supervisor's pause, as an orchestrator's
+KEEP_ROUNDS = 8  # of which evidence is kept
+KEEP_BYTES = 4 << 20  # of a log
+KEEP_RUNS = 4  # of a worker
+KEEP_RECORDS = 300  # of an output partition
+
+# Coordinators say what they load, and when.
+BROKER_LOG = ["-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+              *("-Dorg.slf4j.simpleLogger.log.%s=info" % name for name in (
+                  "kafka.coordinator", "org.apache.kafka.coordinator", "state.change.logger"))]
 
 # What a worker says when it knows that records may come twice: log event -> None or a field that must not be 0.
 INCIDENTS = {"assignment_lost": None, "partitions_revoked": "unacknowledged", "drain_unfinished": None,
@@ -70,6 +80,16 @@ class Member(Worker):
 
     def running(self):
         return self.child is not None and self.child.poll() is None
+
+    def keep(self, folder):
+        """The logs of the last runs into `folder`/NAME."""
+        if self.child is None:
+            return
+        path = os.path.join(folder, self.name)
+        os.makedirs(path, exist_ok=True)
+        runs = sorted((f for f in os.listdir(self.folder) if f.endswith(".log")), key=lambda f: int(f[4:-4]))
+        for name in runs[-KEEP_RUNS:]:
+            copy_tail(os.path.join(self.folder, name), path, KEEP_BYTES)
 
     def new_lines(self):
         """Lines that the present run logged since the last call."""
@@ -170,16 +190,20 @@ class Rig:
         self.lock = threading.Lock()
         self.rounds = [Round(-1, "start", now_ms())]
         self.generation = 0
+        self.kept = []
         self.starts = self.self_exits = 0
         self.folder = temp_folder("chaos")
         self.registry = FakeRegistry()
         self.broker = Broker(options.kafka, nodes=options.brokers, proxied=True, environment=options.shim_environment,
-                             config={"group.min.session.timeout.ms": 1000})
+                             heap=SMALL_HEAP + BROKER_LOG, config={"group.min.session.timeout.ms": 1000})
         self._make_topics()
         self.pool = Pool(self.folder, self.registry, self.names["input"] + "-value", VERSIONS)
         self.account = Account(PARTITIONS, self.pool.fate, options.delivery == "exactly_once")
         self.control = Control(self.broker, self.names)
-        self.assignor = rng.choice(["range", "cooperative-sticky"])
+        # At exactly_once offsets travel with their transaction, whatever the assignor. At at_least_once the program's own
+        # choice is on trial: librdkafka before 2.10 loses commits during a cooperative rebalance, so it is range there.
+        self.assignor = options.assignor or (
+            rng.choice(["range", "cooperative-sticky"]) if options.delivery == "exactly_once" else None)
         settings = self._settings()
         self.members = [Member("w%d" % i, i % 2 == 1, self.broker.proxied_bootstrap, {**settings, "lanes": 1 + i // 2})
                         for i in range(WORKERS)]
@@ -272,6 +296,7 @@ class Rig:
 
     def _give_up(self, limit, error):
         self.describe()
+        self.keep()
         with self.lock:
             if self.account.frontier >= limit:
                 self.account.violate("stands still", "all accounted for below %d, but %s: %s", limit, error,
@@ -301,6 +326,34 @@ class Rig:
                 status = member.get("/status", 1)[1]
                 self.say("  %s: %s %s" % (member.name, member.get("/readyz", 1)[1].strip(), status[status.find('"records"'):400]))
                 self.say("\n".join("    " + line[:300] for line in member.child.log_tail(6).splitlines()))
+
+    def keep(self):
+        """What a violation may be explained by, into a folder a round: logs and threads of the brokers, logs of the workers, the
+        last records of the outputs, what the group has. Of the first KEEP_ROUNDS rounds."""
+        number = self.rounds[-1].number
+        if self.options.evidence is None or number in self.kept or len(self.kept) >= KEEP_ROUNDS:
+            return
+        self.kept.append(number)
+        folder = os.path.join(self.options.evidence, "seed-%d-round-%d" % (self.options.seed, number))
+        os.makedirs(folder, exist_ok=True)
+        self.broker.keep(folder, KEEP_BYTES)
+        for member in self.members:
+            member.keep(folder)
+        with open(os.path.join(folder, "world.txt"), "w", encoding="utf-8") as file:
+            print("committed %s" % self._committed(), "violations", *self.account.texts, sep="\n", file=file)
+            for key in ("predictions", "dead"):
+                self._keep_records(self.names[key], file)
+        self.say("  kept: %s" % folder)
+
+    def _keep_records(self, topic, file):
+        try:
+            start = {p: max(0, end - KEEP_RECORDS) for p, end in self.broker.ends(topic).items()}
+            for isolated in (False, True):
+                print(topic, "committed only" if isolated else "all", file=file)
+                for message in self.broker.read(topic, 20, isolated, start):
+                    print(message.partition(), message.offset(), message.timestamp()[1], message.key(), file=file)
+        except (KafkaException, TimeoutError) as error:
+            print("%s: %s" % (topic, error), file=file)
 
     def tend_brokers(self):
         """A broker that ended and that no fault holds down is the harness's trouble: said, and started again."""

@@ -11,7 +11,7 @@ import time
 from confluent_kafka import Consumer, ElectionType, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
-from process import Child, free_port, port_open, temp_folder, wait_for
+from process import Child, copy_tail, free_port, port_open, temp_folder, wait_for
 from proxy import Proxy
 from reassign import reassign
 
@@ -30,6 +30,28 @@ def versions():
 
 def cache_folder():
     return os.environ.get("LEPTON_TEST_CACHE") or os.path.join(ROOT, "build", "deps")
+
+
+def archive_path(version):
+    """Classes that a JVM takes as they are, which halves a broker's start; used where it is. One that another JVM or other
+    jars made is passed over by the JVM itself."""
+    return os.path.join(cache_folder(), "kafka-%s.jsa" % version)
+
+
+def make_archive(version):
+    """The archive of a version, unless it is there: one broker's start, a little work, and its end (10 s)."""
+    if os.path.exists(archive_path(version)):
+        return
+    made = "%s.%d" % (archive_path(version), os.getpid())
+    broker = Broker(version, heap=[*SMALL_HEAP, "-XX:ArchiveClassesAtExit=" + made])
+    try:
+        broker.create_topic("archive", 1)
+        broker.send("archive", [b"x"] * 1000)
+        broker.read("archive")
+        broker.stop_node(0, signal.SIGTERM)
+        os.replace(made, archive_path(version))
+    finally:
+        broker.stop()
 
 
 class Broker:
@@ -52,7 +74,9 @@ class Broker:
         library = os.path.join(cache_folder(), "kafka-%s" % self.version, "lib")
         if not os.path.isdir(library):
             raise RuntimeError("no Kafka %s in %s: run tests/support/fetch.sh" % (self.version, cache_folder()))
-        self._java = ["java", *self._heap, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", library + "/*"]
+        archive = archive_path(self.version)
+        shared = ["-XX:SharedArchiveFile=" + archive] if os.path.exists(archive) else []
+        self._java = ["java", *self._heap, *shared, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", library + "/*"]
         self._ports = [(free_port(), free_port()) for _ in range(nodes)]
         self.bootstrap = ",".join("127.0.0.1:%d" % port for port, _ in self._ports)
         self._behind = [free_port() for _ in range(nodes)] if proxied else []
@@ -98,6 +122,8 @@ class Broker:
             "group.initial.rebalance.delay.ms": 0,
             "log.cleaner.dedupe.buffer.size": 1048577,
             "auto.create.topics.enable": "false",
+            # A node that was killed is let in again when its session is over.
+            "broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500,
             # A test expects its records to stay; their times may be years ago.
             "log.retention.ms": -1,
         }
@@ -112,7 +138,6 @@ class Broker:
         if nodes > 1:
             values.update({
                 "default.replication.factor": copies, "min.insync.replicas": 2,
-                "broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500,
                 "controller.quorum.election.timeout.ms": 500, "controller.quorum.fetch.timeout.ms": 1000,
             })
         values.update(self._extra)
@@ -126,6 +151,23 @@ class Broker:
 
     def ended(self, index=0):
         return self._nodes[index].poll() is not None
+
+    def keep(self, folder, most_bytes):
+        """The end of each node's log, with a dump of its threads, and the data of the internal topics, into `folder`."""
+        for index, node in enumerate(self._nodes):
+            if node.poll() is None:
+                node.signal(signal.SIGQUIT)
+        time.sleep(1)
+        for index in range(len(self._nodes)):
+            copy_tail(self._log(index), folder, most_bytes)
+            data = os.path.join(self.folder, "data-%d" % index)
+            for name in sorted(os.listdir(data)):
+                if name.startswith("__"):
+                    for file in sorted(os.listdir(os.path.join(data, name))):
+                        if file.endswith((".log", ".snapshot")):
+                            path = os.path.join(folder, "data-%d-%s" % (index, name))
+                            os.makedirs(path, exist_ok=True)
+                            copy_tail(os.path.join(data, name, file), path, 4 * most_bytes)
 
     def log_tail(self, index=0):
         return self._nodes[index].log_tail(8)

@@ -107,6 +107,13 @@ class Child:
             _children.remove(self)
 
 
+def copy_tail(path, folder, most_bytes):
+    """The last bytes of a file, under its name, into a folder."""
+    with open(path, "rb") as source, open(os.path.join(folder, os.path.basename(path)), "wb") as target:
+        source.seek(max(0, os.path.getsize(path) - most_bytes))
+        target.write(source.read(most_bytes))
+
+
 def resident_bytes(pid, peak=False):
     """RSS (or its peak) from /proc."""
     key = "VmHWM:" if peak else "VmRSS:"
