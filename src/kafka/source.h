@@ -47,6 +47,7 @@ enum lp_source_event {
     LP_SOURCE_GAP,           /* retention removed records before they were consumed; offset_gap_records counts them */
     LP_SOURCE_REWOUND,       /* the log is another one (topic made anew, unclean election): from its beginning */
     LP_SOURCE_LOST,          /* the group gave our partitions to others: what was in flight comes twice */
+    LP_SOURCE_UNCOMMITTED,   /* the last commit of partitions that were given up failed: the same */
     LP_SOURCE_COMMIT_FAILED, /* offsets stay stored and go with the next commit */
     LP_SOURCE_ERROR,         /* the client goes on trying: brokers away, rebalances, time-outs */
     LP_SOURCE_ALARM,         /* it goes on trying, but somebody must act: not authorized, topic missing */
@@ -76,9 +77,10 @@ struct lp_source_state {
     uint64_t rebalances, lost_assignments, offset_resets, offset_gap_records;
     uint64_t stale_records; /* dropped because they had been handed over, or come again */
     uint64_t commits, commit_failures, errors;
-    uint64_t alarms;       /* of those, the ones that somebody must act on */
-    uint64_t last_poll_ns; /* monotonic */
-    bool fatal;            /* the client cannot go on: err of lp_source_poll says why */
+    uint64_t revoke_commits_failed; /* of those, the last ones before partitions were given up */
+    uint64_t alarms;                /* of those, the ones that somebody must act on */
+    uint64_t last_poll_ns;          /* monotonic */
+    bool fatal;                     /* the client cannot go on: err of lp_source_poll says why */
 };
 
 /** Creates the client and subscribes. Nothing is contacted yet. */

@@ -138,13 +138,14 @@ static int commit_timeout_ms(const struct lp_source *source)
 }
 
 /* rd_kafka_commit() may wait for the coordinator without end: wait on a queue of our own instead. */
-static void commit_now(struct lp_source *source, const uint32_t *slots, uint32_t count)
+static rd_kafka_resp_err_t commit_now(struct lp_source *source, const uint32_t *slots, uint32_t count)
 {
     rd_kafka_topic_partition_list_t *list = source_list_stored(source, slots, count);
-    if (list == NULL) return;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__FAIL;
+    if (list == NULL) return RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(source->client);
     if (queue != NULL) {
-        rd_kafka_resp_err_t code = rd_kafka_commit_queue(source->client, list, queue, NULL, NULL);
+        code = rd_kafka_commit_queue(source->client, list, queue, NULL, NULL);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             rd_kafka_event_t *event = rd_kafka_queue_poll(queue, commit_timeout_ms(source));
             code = event != NULL ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
@@ -155,6 +156,7 @@ static void commit_now(struct lp_source *source, const uint32_t *slots, uint32_t
         rd_kafka_queue_destroy(queue);
     }
     rd_kafka_topic_partition_list_destroy(list);
+    return code;
 }
 
 static void call_unassign(struct lp_source *source, rd_kafka_topic_partition_list_t *list)
@@ -178,7 +180,15 @@ static void hand_back(struct lp_source *source, const uint32_t *slots, uint32_t 
     if (!lost && !source->options.transactional) {
         /* Also to librdkafka: unassigning commits what it has, which must not be older. */
         source_give_stores(source);
-        commit_now(source, slots, count);
+        rd_kafka_resp_err_t code = commit_now(source, slots, count);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__NO_OFFSET) {
+            source->state.revoke_commits_failed++;
+            source_event(
+                source, LP_SOURCE_UNCOMMITTED,
+                "group %s: the last commit of %u partitions failed: %s: what was done since the one before comes "
+                "again to their next owner",
+                source->options.group_id, count, rd_kafka_err2str(code));
+        }
     }
     callbacks->revoked(callbacks->context, slots, count);
 }

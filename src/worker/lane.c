@@ -230,6 +230,7 @@ static void snapshot(struct lp_lane *lane)
         stats->stale_records = state.stale_records;
         stats->commits = state.commits;
         stats->commit_failures = state.commit_failures;
+        stats->revoke_commits_failed = state.revoke_commits_failed;
         stats->alarms = state.alarms;
     }
     pthread_mutex_lock(&lane->snapshot_mutex);

@@ -27,7 +27,7 @@ void lp_lane_on_assigned(void *context, uint32_t slot, uint32_t topic_index, int
 
 void lp_lane_on_event(void *context, enum lp_source_event event, const char *text)
 {
-    static const char *const names[] = {"offset_gap",    "log_rewound",    "assignment_lost",
+    static const char *const names[] = {"offset_gap",    "log_rewound",    "assignment_lost", "not_committed",
                                         "commit_failed", "consumer_error", "consumer_alarm"};
     const struct lp_lane *lane = context;
     LP_LOG(event == LP_SOURCE_ALARM ? LP_LOG_ERROR : LP_LOG_WARN, names[event], lp_kv_int("lane", lane->index),

@@ -58,6 +58,8 @@ static void render_counters(struct lp_buffer *out, const struct lp_lane_stats *s
         {"lepton_commits_total", "Offset commits.", s->commits},
         {"lepton_commit_failures_total", "Offset commits that failed; those of partitions still owned are retried.",
          s->commit_failures},
+        {"lepton_revoke_commits_failed_total",
+         "Last commits before partitions were given up that failed; duplicates may follow.", s->revoke_commits_failed},
         {"lepton_committed_records_total", "exactly_once: records whose transaction is committed.",
          s->committed_records},
         {"lepton_transactions_committed_total", "exactly_once: transactions committed.", s->transactions_committed},

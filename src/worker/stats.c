@@ -92,5 +92,6 @@ void lp_lane_stats_merge(struct lp_lane_stats *into, const struct lp_lane_stats 
     into->stale_records += from->stale_records;
     into->commits += from->commits;
     into->commit_failures += from->commit_failures;
+    into->revoke_commits_failed += from->revoke_commits_failed;
     into->alarms += from->alarms;
 }

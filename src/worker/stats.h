@@ -49,7 +49,8 @@ struct lp_lane_stats {
     uint64_t schema_id;  /* last writer schema seen, 0: none */
     uint64_t last_loop_ns;
     bool joined, serving, stopped, transactions_awaited;
-    uint64_t rebalances, lost_assignments, offset_resets, offset_gap_records, stale_records, commits, commit_failures;
+    uint64_t rebalances, lost_assignments, offset_resets, offset_gap_records, stale_records, commits, commit_failures,
+        revoke_commits_failed;
     uint64_t alarms; /* errors of the consumer that somebody must act on */
 };
 

@@ -37,7 +37,7 @@ BROKER_LOG = ["-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleL
                   "kafka.coordinator", "org.apache.kafka.coordinator", "state.change.logger"))]
 
 # What a worker says when it knows that records may come twice: log event -> None or a field that must not be 0.
-INCIDENTS = {"assignment_lost": None, "partitions_revoked": "unacknowledged", "drain_unfinished": None,
+INCIDENTS = {"assignment_lost": None, "not_committed": None, "partitions_revoked": "unacknowledged", "drain_unfinished": None,
              "lane_failed": None}
 LOG_LINE = re.compile(r"time=(\S+) level=\w+ event=(\w+)(.*)")
 

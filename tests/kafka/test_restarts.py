@@ -15,7 +15,8 @@ RATE = 4000 if SANITIZED else 10000
 KILLS = 20 if LONG else 4
 SESSION_S = 6
 # Whatever may repeat records is counted by the worker that saw it.
-INCIDENTS = ("lepton_lost_assignments_total", "lepton_revoke_deadlines_missed_total", "lepton_stale_reports_total")
+INCIDENTS = ("lepton_lost_assignments_total", "lepton_revoke_deadlines_missed_total",
+             "lepton_revoke_commits_failed_total", "lepton_stale_reports_total")
 
 
 class Restarts(KafkaCase):

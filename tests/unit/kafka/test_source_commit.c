@@ -119,11 +119,35 @@ static void a_fenced_join_ends_a_static_member_with_the_reason(void **state)
     check_fenced("fenced-join", API_JOIN_GROUP);
 }
 
+/* The group has gone on without the member: its last offsets may not be taken, and what it did since comes again. */
+static void a_last_commit_that_is_refused_is_counted(void **state)
+{
+    enum { ILLEGAL_GENERATION = 22 };
+    struct tally tally;
+    struct member member = {.name = "refused"};
+    struct lp_source_state seen;
+    (void)state;
+    bed.conf.commit_interval_ms = 600000;
+    tally_init(&tally);
+    bed_topic(&bed, "refused", 1);
+    bed_produce(&bed, "refused", 1, 0, 10);
+    member_join(&member, &bed, "refused", "g-refused", LP_START_EARLIEST, &tally);
+    assert_true(member_poll_until(&member, 10));
+    lp_embedded_push_errors(bed.cluster, API_OFFSET_COMMIT, 1, ILLEGAL_GENERATION);
+    BED_OK(lp_source_close(member.source, member.close_timeout_ms, &bed_err));
+    lp_source_get_state(member.source, &seen);
+    assert_int_equal(seen.revoke_commits_failed, 1);
+    assert_int_equal(member.events[LP_SOURCE_UNCOMMITTED], 1);
+    lp_source_free(member.source);
+    tally_done(&tally);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_backlog_is_committed_before_the_interval_is_over),
         cmocka_unit_test(a_trickle_is_committed_by_the_clock),
+        cmocka_unit_test(a_last_commit_that_is_refused_is_counted),
         cmocka_unit_test(a_fenced_commit_ends_a_static_member_with_the_reason),
         cmocka_unit_test(a_fenced_join_ends_a_static_member_with_the_reason),
     };

@@ -116,6 +116,7 @@ static void lanes_are_summed_counter_by_counter(void **state)
         COUNTER(stale_records),
         COUNTER(commits),
         COUNTER(commit_failures),
+        COUNTER(revoke_commits_failed),
         COUNTER(score.counts[3]),
         COUNTER(publish.counts[4]),
         COUNTER(swap.counts[22]),
