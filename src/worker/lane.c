@@ -405,7 +405,6 @@ static void *lane_main(void *context)
     if (lane->failed)
         LP_LOG(LP_LOG_ERROR, "lane_failed", lp_kv_int("lane", lane->index), lp_kv("reason", lane->failure.text));
     drain(lane);
-    atomic_store(&lane->ended, true);
     return NULL;
 }
 
@@ -429,7 +428,12 @@ void lp_lane_wake(struct lp_lane *lane)
     if (source != NULL) lp_source_wake(source);
 }
 
-bool lp_lane_ended(struct lp_lane *lane) { return atomic_load(&lane->ended); }
+enum lp_code lp_lane_check(struct lp_lane *lane, struct lp_error *err)
+{
+    if (!atomic_load(&lane->failing)) return LP_OK;
+    *err = lane->failure;
+    return err->code;
+}
 
 enum lp_code lp_lane_join(struct lp_lane *lane, struct lp_error *err)
 {

@@ -25,8 +25,8 @@ LP_MUST_USE enum lp_code lp_lane_new(const struct lp_shared *shared, struct lp_s
 LP_MUST_USE enum lp_code lp_lane_start(struct lp_lane *lane, struct lp_error *err);
 /** Asks the lane to drain: finish what is in flight, commit, leave the group. Returns at once. */
 void lp_lane_stop(struct lp_lane *lane);
-/** Has the thread ended? Any thread. */
-bool lp_lane_ended(struct lp_lane *lane);
+/** LP_OK, or why the lane has failed: it drains by itself then, and the others must be stopped too. Any thread. */
+LP_MUST_USE enum lp_code lp_lane_check(struct lp_lane *lane, struct lp_error *err);
 /** Joins; returns the lane's failure, if any. */
 LP_MUST_USE enum lp_code lp_lane_join(struct lp_lane *lane, struct lp_error *err);
 void lp_lane_free(struct lp_lane *lane);

@@ -16,6 +16,7 @@ void lp_lane_fail(struct lp_lane *lane, const struct lp_error *error)
     if (lane->failed) return;
     lane->failed = true;
     lane->failure = *error;
+    atomic_store(&lane->failing, true);
 }
 
 static void add_header(void *context, const char *name, struct lp_span value)

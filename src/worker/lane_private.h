@@ -117,7 +117,8 @@ struct lp_lane {
 
     pthread_t thread;
     bool started;
-    atomic_bool stop, ended;
+    atomic_bool stop;
+    atomic_bool failing;                  /* `failure` is there for other threads; the lane drains */
     _Atomic(struct lp_source *) wakeable; /* `source` for other threads, once it exists */
     pthread_mutex_t snapshot_mutex;
     struct lp_lane_stats snapshot;

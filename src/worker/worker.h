@@ -28,7 +28,7 @@ typedef bool lp_worker_interrupted(void *context);
 LP_MUST_USE enum lp_code lp_worker_start(const struct lp_config *config, lp_worker_interrupted *interrupted,
                                          void *context, struct lp_worker **ret_worker, struct lp_error *err);
 
-/** Housekeeping; call about ten times a second. LP_OK, or the failure of a lane that has ended. */
+/** Housekeeping; call about ten times a second. LP_OK, or why a lane has failed: stop then, it may hang. */
 LP_MUST_USE enum lp_code lp_worker_tick(struct lp_worker *worker, struct lp_error *err);
 
 /** Drain and stop within shutdown.timeout_ms; a watchdog ends the process with status 1 when a client hangs past it. */

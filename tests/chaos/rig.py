@@ -1,5 +1,6 @@
 """One world under test: a cluster, a registry, topics, four workers of which some run, the stream, and who reads it all."""
 
+import datetime
 import json
 import os
 import re
@@ -408,7 +409,22 @@ class Rig:
             field = INCIDENTS[found.group(2)]
             if field and (" %s=0" % field) in found.group(3):
                 continue
-            self.event("%s: %s%s" % (member.name, found.group(2), found.group(3)), self.rounds[-1].begin_ms)
+            text = "%s: %s%s" % (member.name, found.group(2), found.group(3))
+            if found.group(2) == "assignment_lost":
+                self._expelled(text, found.group(1))
+            else:
+                self.event(text, self.rounds[-1].begin_ms)
+
+    def _expelled(self, text, noticed):
+        """Others have had its partitions for up to a session when a member learns of it, and may have since before the
+        round under way."""
+        noticed_ms = datetime.datetime.fromisoformat(noticed.replace("Z", "+00:00")).timestamp() * 1000
+        if abs(noticed_ms - now_ms()) > 60_000:  # by a clock that is somewhere else
+            noticed_ms = now_ms()
+        since_ms = noticed_ms - 2 * SESSION_MS
+        for past in self.rounds:
+            if past.end_ms is None or past.end_ms >= since_ms:
+                past.events.append((max(past.begin_ms, since_ms), text))
 
     def running(self):
         return [m for m in self.members if m.wanted]

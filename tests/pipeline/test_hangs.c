@@ -1,10 +1,11 @@
 /* Kafka clients whose destruction never ends (it happens in the field): the worker stops in time and nothing is lost.
  */
-// wrap: rd_kafka_destroy_flags
+// wrap: rd_kafka_destroy_flags rd_kafka_consumer_close_queue
 #include "support/worker_bed.h"
 
 #include "worker/watchdog.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 
 enum { RECORDS = 200, SHUTDOWN_MS = 2000, BUSY_MS = 5000 };
@@ -20,6 +21,15 @@ void __wrap_rd_kafka_destroy_flags(rd_kafka_t *client, int flags)
         for (;;) pause();
     }
     __real_rd_kafka_destroy_flags(client, flags);
+}
+
+static atomic_bool hang_close;
+rd_kafka_error_t *__real_rd_kafka_consumer_close_queue(rd_kafka_t *client, rd_kafka_queue_t *queue);
+rd_kafka_error_t *__wrap_rd_kafka_consumer_close_queue(rd_kafka_t *client, rd_kafka_queue_t *queue);
+rd_kafka_error_t *__wrap_rd_kafka_consumer_close_queue(rd_kafka_t *client, rd_kafka_queue_t *queue)
+{
+    while (atomic_load(&hang_close)) pause();
+    return __real_rd_kafka_consumer_close_queue(client, queue);
 }
 
 static int64_t committed_sum(struct wb *wb, uint32_t partitions)
@@ -92,6 +102,46 @@ static void the_watchdog_ends_a_process_that_does_not(void **state)
     assert_true(bed_ms() - began_ms >= LP_WATCHDOG_MARGIN_MS);
 }
 
+/* A process of its own: as `lepton run` does, until a lane fails whose consumer never closes. Does not return; writes a
+ * byte when the stop begins. */
+static void run_until_a_lane_fails(int stopping)
+{
+    static struct wb wb;
+    static const char *const settings[] = {"shutdown.timeout_ms", "1000", "dead_letter.topic", "", NULL};
+    struct wb_message bad = {.topic = "in", .value = "no record", .value_size = 9};
+    wb_start(&wb, 1);
+    wb_deploy(&wb, 1, "a", "");
+    wb_configure(&wb, settings);
+    BED_OK(lp_worker_start(wb.config, NULL, NULL, &wb.worker, &bed_err));
+    atomic_store(&hang_close, true);
+    wb_send(&wb, &bad);
+    wb_flush(&wb);
+    while (lp_worker_tick(wb.worker, &bed_err) == LP_OK) usleep(10000);
+    assert_int_equal(write(stopping, "s", 1), 1);
+    lp_worker_stop(wb.worker);
+    _exit(3);
+}
+
+static void a_lane_that_fails_and_hangs_does_not_keep_the_process(void **state)
+{
+    int status = 0, ends[2];
+    char byte = 0;
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork(), ended = 0;
+    assert_true(child >= 0);
+    if (child == 0) run_until_a_lane_fails(ends[1]);
+    close(ends[1]);
+    uint64_t deadline_ms = bed_ms() + WB_WAIT_MS;
+    while ((ended = waitpid(child, &status, WNOHANG)) == 0 && bed_ms() < deadline_ms) usleep(20000);
+    if (ended == 0) kill(child, SIGKILL);
+    assert_int_equal(ended, child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1); /* the watchdog's */
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    close(ends[0]);
+}
+
 static void a_watchdog_that_is_not_needed_goes(void **state)
 {
     (void)state;
@@ -109,6 +159,8 @@ static void a_watchdog_that_is_not_needed_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_lane_that_fails_and_hangs_does_not_keep_the_process), /* first: forks before there are threads */
         cmocka_unit_test(a_watchdog_that_is_not_needed_goes),
         cmocka_unit_test(the_watchdog_ends_a_process_that_does_not),
         cmocka_unit_test(a_worker_whose_clients_hang_stops_in_time_with_everything_committed),
