@@ -22,6 +22,7 @@ KILLS = 12 if LONG else 3
 SESSION_S = 6
 TRANSACTION_S = 15  # lepton's transaction.timeout.ms
 LONG_KEY_BYTES = 5000
+SHUTDOWN_MS = 4000
 
 
 def watched(features):
@@ -228,6 +229,53 @@ class ExactlyOnce(KafkaCase):
         self.assertEqual(drift, self.records.count - len(refused))
         note("%d outputs refused: %d transactions aborted, drift counts %d rows of %d", len(refused), aborted, drift,
              self.records.count)
+
+    def test_sigterm_while_transactions_are_aborted_loses_and_repeats_nothing(self):
+        """Amid the aborts that refused records cause, and before a broker that does not answer, so that the last transaction
+        can neither be committed nor aborted."""
+        self.prepare(2, **{"transaction.commit_ms": 50, "kafka.producer.batch.size": LONG_KEY_BYTES // 2,
+                           "kafka.producer.compression.type": "none", "shutdown.timeout_ms": SHUTDOWN_MS})
+        self.broker.alter_topic(self.names["predictions"], max_message_bytes=LONG_KEY_BYTES)
+        refused = np.arange(100, self.records.count, self.records.count // 3)
+        keys = list(self.records.ids)
+        for index in refused:
+            keys[index] = "k" * LONG_KEY_BYTES * 2
+        encoded = self.records.encode(self.input_framing())
+        half = self.records.count // 2
+
+        def send(begin, end):
+            self.broker.send(self.names["input"], encoded[begin:end], keys=keys[begin:end],
+                             timestamps=self.records.times[begin:end], partitions=np.arange(begin, end) % PARTITIONS)
+        worker = self.static(0)
+        send(0, half)
+        for _ in range(2):
+            wait_for(lambda: worker.check_alive() or "event=transaction_aborted" in worker.child.log(), 60, "an abort", 0.01)
+            worker.stop(SHUTDOWN_MS / 1000 + 20)
+            worker.start()
+        worker.wait_ready()
+        self.broker.freeze()
+        try:
+            time.sleep(0.5)
+            began = time.monotonic()
+            worker.child.signal(signal.SIGTERM)
+            worker.child.wait(SHUTDOWN_MS / 1000 + 20)
+            took = time.monotonic() - began
+            worker.check_log()
+        finally:
+            self.broker.thaw()
+        wait_for(self.broker.answers, 60, "the broker to be back")
+        send(half, self.records.count)
+        worker.start()
+        self.wait_committed(120)
+        worker.stop()
+        messages, columns = self.committed_predictions(self.records.count - len(refused))
+        self.check_order(messages, columns)
+        index = columns["offset"] * PARTITIONS + columns["partition"]
+        self.assertEqual(sorted(index), sorted(set(range(self.records.count)) - set(refused.tolist())))
+        letters = self.read_committed(self.names["dead"], len(refused))
+        self.assertEqual(sorted(m.value() for m in letters), sorted(encoded[i] for i in refused))
+        note("SIGTERM amid aborts and before a dumb broker (ended after %.1f s of %.1f): %d records once", took,
+             SHUTDOWN_MS / 1000, self.records.count)
 
     def test_times_that_the_broker_refuses_become_now_and_their_batches_neighbours_keep_theirs(self):
         # A refused time fails its whole produce batch.

@@ -8,7 +8,7 @@ import re
 import signal
 import time
 
-from confluent_kafka import Consumer, ElectionType, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ElectionType, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from process import Child, copy_tail, free_port, port_open, temp_folder, wait_for
@@ -213,7 +213,12 @@ class Broker:
                          config={key.replace("_", "."): str(value) for key, value in settings.items()})
                 for name, (partitions, settings) in topics.items()]
         for future in self.admin.create_topics(made).values():
-            future.result(30)
+            try:
+                future.result(30)
+            except KafkaException as error:
+                # A controller that is slow to answer is asked again by the client, and has made it by then.
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
 
         def led():
             known = self.admin.list_topics(timeout=5).topics
