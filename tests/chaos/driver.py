@@ -103,7 +103,8 @@ def run_round(rig, options, number):
         % (time.strftime("%H:%M:%S", time.gmtime(started)), number, name, text, faulted - begin, time.monotonic() - faulted, rig.account.frontier, repeated,
            "; " + "; ".join(e for _, e in current.events) if repeated else "", "" if settled else "; NOT RECOVERED"))
     return {"seed": options.seed, "round": number, "fault": name, "text": text, "begin": started, "seconds": time.monotonic() - begin,
-            "repeated": repeated, "records": rig.account.frontier}
+            "repeated": repeated, "records": rig.account.frontier,
+            "wedges": rig.wedges}
 
 
 def run(options, rig):
@@ -142,6 +143,8 @@ def report(options, rig, done, repeated, seconds):
            options.seed, done, seconds))
     say("chaos: %d records: %d scored, %d dead-lettered, %d repeated; workers that ended by themselves: %d"
         % (account.written, account.scored, account.letters, account.duplicates, rig.self_exits))
+    if rig.wedges:
+        say("chaos: brokers restarted because their coordinator was wedged: %d" % rig.wedges)
     if any(repeated.values()):
         say("chaos: repeated by fault: " + ", ".join("%s %d" % item for item in repeated.most_common() if item[1]))
     say("chaos: violations: " + (", ".join("%s %d" % item for item in account.violations.items()) or "none"))

@@ -266,6 +266,13 @@ def jump_clock(rig, rng):
     time.sleep(pause)
     if not stays:
         rig.shims[member.name].jump(0)
+    if not stays and seconds >= 5 and rig.options.delivery == "at_least_once":
+        # Its timers stand still from now on, for as long as the clock had been ahead: it is expelled and may learn of it in
+        # an hour. It repeats records in this round only, and not unseen in the ones that follow.
+        rig.event("%s: clock set back by %d s" % (member.name, seconds))
+        time.sleep(SESSION_S + 1)
+        rig.kill(member)
+        member.up()
     return "%s by %+d s%s" % (member.name, seconds, "" if stays else " and back after %.1f s" % pause)
 
 

@@ -37,6 +37,12 @@ BROKER_LOG = ["-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleL
               *("-Dorg.slf4j.simpleLogger.log.%s=info" % name for name in (
                   "kafka.coordinator", "org.apache.kafka.coordinator", "state.change.logger"))]
 
+# Kafka 4.1.0: a coordinator that loses and gets its partition again while it loads takes the end of the first load for that
+# of the second (CoordinatorRuntime looks its context up by partition, not by epoch), and from then on completes no write:
+# nobody joins any more. Only a restart mends it.
+WEDGED = re.compile(r"Ignored load completion from (__consumer_offsets-\d+) because context is in ACTIVE state")
+WEDGED_S = 20  # without recovery, before the broker is restarted
+
 # What a worker says when it knows that records may come twice: log event -> None or a field that must not be 0.
 INCIDENTS = {"assignment_lost": None, "not_committed": None, "partitions_revoked": "unacknowledged", "drain_unfinished": None,
              "lane_failed": None}
@@ -192,6 +198,8 @@ class Rig:
         self.rounds = [Round(-1, "start", now_ms())]
         self.generation = 0
         self.kept = []
+        self.wedges = 0
+        self._broker_logs = {}  # node: bytes that were looked at
         self.starts = self.self_exits = 0
         self.folder = temp_folder("chaos")
         self.registry = FakeRegistry()
@@ -267,9 +275,15 @@ class Rig:
         next. False: it did not come to that (a violation by now)."""
         limit = self.feed.written
         self.tend_brokers()
+        began = time.monotonic()
+        wedged = set()
 
         def done():
             self.check()
+            wedged.update(self._wedged())
+            if wedged and time.monotonic() > began + WEDGED_S:
+                self._mend(wedged)
+                wedged.clear()
             return self.account.frontier >= limit
 
         def committed():
@@ -355,6 +369,24 @@ class Rig:
                     print(message.partition(), message.offset(), message.timestamp()[1], message.key(), file=file)
         except (KafkaException, TimeoutError) as error:
             print("%s: %s" % (topic, error), file=file)
+
+    def _wedged(self):
+        """Nodes whose coordinator says that it is wedged."""
+        found = set()
+        for node in range(self.options.brokers):
+            text, self._broker_logs[node] = self.broker.log_from(node, self._broker_logs.get(node, 0))
+            if WEDGED.search(text):
+                found.add(node)
+        return found
+
+    def _mend(self, nodes):
+        """A broker's own failure, by its own log: said, counted, evidence kept, and mended as an operator would."""
+        self.keep()
+        for node in sorted(nodes):
+            self.wedges += 1
+            self.say("  broker %d: its group coordinator is wedged (stale load completion); restarted" % (node + 1))
+            self.broker.restart(node)
+        self.event("broker restarted, its coordinator was wedged")
 
     def tend_brokers(self):
         """A broker that ended and that no fault holds down is the harness's trouble: said, and started again."""

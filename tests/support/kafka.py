@@ -169,6 +169,18 @@ class Broker:
                             os.makedirs(path, exist_ok=True)
                             copy_tail(os.path.join(data, name, file), path, 4 * most_bytes)
 
+    def restart(self, index=0):
+        """kill -9 and a new start."""
+        self.stop_node(index, signal.SIGKILL)
+        self.start(index)
+
+    def log_from(self, index, offset):
+        """What a node logged since its log had so many bytes, and how many it has."""
+        with open(self._log(index), "rb") as file:
+            file.seek(offset)
+            data = file.read()
+        return data.decode("utf-8", "replace"), offset + len(data)
+
     def log_tail(self, index=0):
         return self._nodes[index].log_tail(8)
 
