@@ -178,12 +178,14 @@ class Account:
             at += 1
         return found
 
-    def abandon(self, limit):
-        """What is missing below `limit` will not come: lost where its partition has gone on, else it stands still."""
+    def abandon(self, limit, committed=None):
+        """What is missing below `limit` will not come: lost where its partition has gone on, else it stands still. What the
+        group has not `committed` ({partition: offset}) is not lost yet: a dead letter may wait while later records go on."""
         lost, waiting = collections.defaultdict(list), collections.defaultdict(list)
         for index in self.missing(limit):
             partition, offset = index % self.partitions, index // self.partitions
-            (lost if self.high[partition] > offset else waiting)[partition].append(offset)
+            gone_on = self.high[partition] > offset and (committed is None or committed[partition] > offset)
+            (lost if gone_on else waiting)[partition].append(offset)
             self.states[index] = BLAMED
         for partition, offsets in sorted(lost.items()):
             self.violate("lost", "partition %d: offset %d and %d more up to %d; the partition is at %d", partition,

@@ -266,9 +266,9 @@ def jump_clock(rig, rng):
     time.sleep(pause)
     if not stays:
         rig.shims[member.name].jump(0)
-    if not stays and seconds >= 5 and rig.options.delivery == "at_least_once":
+    if not stays and seconds >= 5:
         # Its timers stand still from now on, for as long as the clock had been ahead: it is expelled and may learn of it in
-        # an hour. It repeats records in this round only, and not unseen in the ones that follow.
+        # an hour, and its producers try nothing again (README, "Guarantees"). Somebody restarts it within the round.
         rig.event("%s: clock set back by %d s" % (member.name, seconds))
         time.sleep(SESSION_S + 1)
         rig.kill(member)

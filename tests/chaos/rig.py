@@ -316,7 +316,7 @@ class Rig:
             if self.account.frontier >= limit:
                 self.account.violate("stands still", "all accounted for below %d, but %s: %s", limit, error,
                                      self._committed())
-            self.account.abandon(limit)
+            self.account.abandon(limit, self._committed())
         for member in self.running():  # the next round begins with a world that works
             self.kill(member)
             member.up()

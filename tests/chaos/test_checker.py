@@ -71,6 +71,16 @@ class Checker(unittest.TestCase):
         account.abandon(8)
         self.assert_only(account, "lost")
 
+    def test_what_is_not_committed_is_not_lost_although_its_partition_goes_on(self):
+        account = self.account()
+        self.all_but(account, 2)
+        account.abandon(8, {0: 1, 1: 4})
+        self.assert_only(account, "stands still")
+        account = self.account()
+        self.all_but(account, 2)
+        account.abandon(8, {0: 2, 1: 4})
+        self.assert_only(account, "lost")
+
     def test_a_partition_that_does_not_go_on_stands_still(self):
         account = self.account()
         self.all_but(account, 4, 6)
