@@ -224,17 +224,17 @@ def hostile_control(rig, rng):
     return ", ".join(chosen)
 
 
-def disk_full_broker(rig, rng):
-    """The shim refuses a broker's writes to files; Kafka gives up its log folder and ends."""
+def _break_disks(rig, rng, spoil):
+    """The shim refuses the brokers' writes to files; Kafka gives up its log folder and ends."""
     pause = rng.uniform(0.5, 2)
-    rig.shims["broker"].full(True)
+    spoil(True)
     try:
         wait_for(lambda: any(rig.broker.ended(i) for i in range(rig.options.brokers)), 10, "a broker to notice", 0.05)
         time.sleep(pause)
         note = "brokers ended"
     except TimeoutError:
         note = "brokers went on"
-    rig.shims["broker"].full(False)
+    spoil(False)
     for node in range(rig.options.brokers):
         if rig.broker.ended(node):
             rig.broker.start(node)
@@ -242,16 +242,32 @@ def disk_full_broker(rig, rng):
     return "of the brokers: " + note
 
 
-def disk_full_worker(rig, rng):
-    member, pause = some_worker(rig, rng), rng.uniform(1, 3)
-    shim = rig.shims[member.name]
-    shim.full(True)
-    restart = rng.random() < 0.5
+def disk_full_broker(rig, rng):
+    return _break_disks(rig, rng, rig.shims["broker"].full)
+
+
+def read_only_broker(rig, rng):
+    return _break_disks(rig, rng, rig.shims["broker"].read_only)
+
+
+def _spoil_disk(rig, rng, member, spoil):
+    pause, restart = rng.uniform(1, 3), rng.random() < 0.5
+    spoil(True)
     if restart:
         rig.restart_cleanly(member)
     time.sleep(pause)
-    shim.full(False)
+    spoil(False)
     return "%s for %.1f s%s" % (member.name, pause, ", restarted under it" if restart else "")
+
+
+def disk_full_worker(rig, rng):
+    member = some_worker(rig, rng)
+    return _spoil_disk(rig, rng, member, rig.shims[member.name].full)
+
+
+def read_only_worker(rig, rng):
+    member = some_worker(rig, rng)
+    return _spoil_disk(rig, rng, member, rig.shims[member.name].read_only)
 
 
 def jump_clock(rig, rng):
@@ -280,7 +296,7 @@ def jump_clock(rig, rng):
 
 def mix(rig, rng):
     """Two faults that overlap."""
-    names = rng.sample([n for n in possible(rig.options) if n not in ("mix", "scale", "disk_full_broker")], 2)
+    names = rng.sample([n for n in possible(rig.options) if n not in ("mix", "scale", "disk_full_broker", "read_only_broker")], 2)
     texts, failed = [None, None], []
     rngs = [type(rng)("%s:%d" % (rng.random(), i)) for i in range(2)]
 
@@ -326,6 +342,8 @@ FAULTS = {
     "hostile_control": (hostile_control, 1, False, 1),
     "disk_full_broker": (disk_full_broker, 1, True, 1),
     "disk_full_worker": (disk_full_worker, 1, True, 1),
+    "read_only_broker": (read_only_broker, 1, True, 1),
+    "read_only_worker": (read_only_worker, 1, True, 1),
     "jump_clock": (jump_clock, 1, True, 2),
     "mix": (mix, 1, False, 4),
 }

@@ -1,6 +1,7 @@
 /*
  * Preloaded into one process of the chaos harness: its wall clock stands where the harness puts it, and its files take
- * no more bytes when the harness says so. Nothing of the machine is touched and no privilege is needed.
+ * no more bytes, or are on a read-only disk, when the harness says so. Nothing of the machine is touched and no
+ * privilege is needed.
  *
  * Waits for a moment of the wall clock sleep in slices, because a real jump ends (or prolongs) a wait under way. The
  * monotonic clock is left alone, as a real jump leaves it.
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,13 +30,19 @@ enum { SECOND_NS = 1000000000, SLICE_NS = 50000000 };
 /* shim.py writes it. */
 struct state {
     _Atomic int64_t ahead_ns;
-    _Atomic int32_t full; /* 1: the next write is cut in half, 2: nothing is taken */
+    _Atomic int32_t full; /* enum disk */
 };
+
+enum disk { TAKES, CUTS_NEXT, FULL, READ_ONLY };
 
 static struct state nothing;
 static struct state *state = &nothing;
 
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
+static int (*real_open)(const char *, int, ...);
+static int (*real_open64)(const char *, int, ...);
+static int (*real_openat)(int, const char *, int, ...);
+static int (*real_openat64)(int, const char *, int, ...);
 static ssize_t (*real_write)(int, const void *, size_t);
 static ssize_t (*real_pwrite64)(int, const void *, size_t, off64_t);
 static ssize_t (*real_writev)(int, const struct iovec *, int);
@@ -46,6 +54,10 @@ static void find(void *pointer, const char *name) { *(void **)pointer = dlsym(RT
 
 static void find_all(void)
 {
+    find(&real_open, "open");
+    find(&real_open64, "open64");
+    find(&real_openat, "openat");
+    find(&real_openat64, "openat64");
     find(&real_write, "write");
     find(&real_pwrite64, "pwrite64");
     find(&real_writev, "writev");
@@ -163,20 +175,52 @@ EXPORT int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restr
 
 /* --- the disk --- */
 
-/* How many of `bytes` the file takes; -1 with ENOSPC: none. */
+/* How many of `bytes` the file takes; -1 with errno: none. */
 static ssize_t room(int file, size_t bytes)
 {
     need();
     struct stat about;
     int32_t full = atomic_load_explicit(&state->full, memory_order_relaxed);
-    if (full == 0 || fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) return (ssize_t)bytes;
-    if (full == 1 && bytes > 1) {
-        atomic_store(&state->full, 2);
+    if (full == TAKES || fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) return (ssize_t)bytes;
+    if (full == CUTS_NEXT && bytes > 1) {
+        atomic_store(&state->full, FULL);
         return (ssize_t)(bytes / 2);
     }
-    errno = ENOSPC;
+    errno = full == READ_ONLY ? EROFS : ENOSPC;
     return -1;
 }
+
+/* A read-only disk: nothing is opened for writing, either. */
+static bool may_open(int folder, const char *path, int flags)
+{
+    need();
+    struct stat about;
+    bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
+    if (!writes || atomic_load_explicit(&state->full, memory_order_relaxed) != READ_ONLY) return true;
+    if (fstatat(folder, path, &about, 0) == 0 && !S_ISREG(about.st_mode)) return true;
+    errno = EROFS;
+    return false;
+}
+
+static mode_t mode_of(int flags, va_list args)
+{
+    return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(args, mode_t) : 0;
+}
+
+#define OPEN(name, folder, parameters, arguments)                          \
+    EXPORT int name parameters                                             \
+    {                                                                      \
+        va_list args;                                                      \
+        va_start(args, flags);                                             \
+        mode_t mode = mode_of(flags, args);                                \
+        va_end(args);                                                      \
+        return may_open(folder, path, flags) ? real_##name arguments : -1; \
+    }
+
+OPEN(open, AT_FDCWD, (const char *path, int flags, ...), (path, flags, mode))
+OPEN(open64, AT_FDCWD, (const char *path, int flags, ...), (path, flags, mode))
+OPEN(openat, directory, (int directory, const char *path, int flags, ...), (directory, path, flags, mode))
+OPEN(openat64, directory, (int directory, const char *path, int flags, ...), (directory, path, flags, mode))
 
 EXPORT ssize_t write(int file, const void *data, size_t bytes)
 {

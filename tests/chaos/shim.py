@@ -6,7 +6,8 @@ import struct
 
 from process import temp_folder
 
-STATE = struct.Struct("qi")  # nanoseconds that the wall clock is ahead, 1: files take no more bytes
+STATE = struct.Struct("qi")  # nanoseconds that the wall clock is ahead, what the disk does
+TAKES, CUTS_NEXT, READ_ONLY = 0, 1, 3  # as in shim.c
 
 
 class Shim:
@@ -32,7 +33,10 @@ class Shim:
         self._set(ahead_ns=int(seconds * 1e9))
 
     def full(self, yes):
-        self._set(full=1 if yes else 0)
+        self._set(full=CUTS_NEXT if yes else TAKES)
+
+    def read_only(self, yes):
+        self._set(full=READ_ONLY if yes else TAKES)
 
     @staticmethod
     def environment_of(options, name):
