@@ -109,15 +109,22 @@ static BED_UNUSED void bed_stop(struct bed *bed)
     bed->cluster = NULL;
 }
 
-/* Partition p gets values "p:0", "p:1", ...; all acknowledged on return. */
-static BED_UNUSED void bed_produce(struct bed *bed, const char *topic_name, int32_t partitions, int first, int count)
+/* A sink and its topic, for records of the test's own make. */
+static BED_UNUSED struct lp_sink *bed_sink(struct bed *bed, const char *topic_name, struct lp_sink_topic **ret_topic)
 {
     struct lp_sink *sink = NULL;
-    struct lp_sink_topic *topic = NULL;
     struct lp_sink_options options = {
         .conf = &bed->conf, .client_id = "bed", .queue_max = 1000000, .queue_max_bytes = 1u << 28};
     BED_OK(lp_sink_new(&options, &sink, &bed_err));
-    BED_OK(lp_sink_topic(sink, topic_name, &topic, &bed_err));
+    BED_OK(lp_sink_topic(sink, topic_name, ret_topic, &bed_err));
+    return sink;
+}
+
+/* Partition p gets values "p:0", "p:1", ...; all acknowledged on return. */
+static BED_UNUSED void bed_produce(struct bed *bed, const char *topic_name, int32_t partitions, int first, int count)
+{
+    struct lp_sink_topic *topic = NULL;
+    struct lp_sink *sink = bed_sink(bed, topic_name, &topic);
     for (int i = first; i < first + count; i++) {
         for (int32_t p = 0; p < partitions; p++) {
             char value[32];
@@ -130,6 +137,41 @@ static BED_UNUSED void bed_produce(struct bed *bed, const char *topic_name, int3
     }
     BED_OK(lp_sink_flush(sink, 30000, &bed_err));
     lp_sink_free(sink);
+}
+
+/* Callbacks of a source whose test is about records only. */
+static BED_UNUSED void bed_ignore_assigned(void *context, uint32_t slot, uint32_t topic_index, int32_t partition)
+{
+    (void)context, (void)slot, (void)topic_index, (void)partition;
+}
+
+static BED_UNUSED void bed_ignore_revoking(void *context, const uint32_t *slots, uint32_t count, bool lost)
+{
+    (void)context, (void)slots, (void)count, (void)lost;
+}
+
+static BED_UNUSED void bed_ignore_revoked(void *context, const uint32_t *slots, uint32_t count)
+{
+    (void)context, (void)slots, (void)count;
+}
+
+/* A source of one topic in a group named after it. */
+static BED_UNUSED struct lp_source *bed_source(struct bed *bed, const char *const *topic, uint32_t partitions_max,
+                                               enum lp_source_step (*record)(void *, const struct lp_source_record *))
+{
+    struct lp_source *source = NULL;
+    struct lp_source_options options = {.conf = &bed->conf,
+                                        .topics = topic,
+                                        .topic_count = 1,
+                                        .group_id = *topic,
+                                        .client_id = *topic,
+                                        .partitions_max = partitions_max};
+    struct lp_source_callbacks callbacks = {.record = record,
+                                            .assigned = bed_ignore_assigned,
+                                            .revoking = bed_ignore_revoking,
+                                            .revoked = bed_ignore_revoked};
+    BED_OK(lp_source_new(&options, &callbacks, &source, &bed_err));
+    return source;
 }
 
 static BED_UNUSED uint64_t bed_ms(void) { return lp_clock_ns() / 1000000u; }

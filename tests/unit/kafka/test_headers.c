@@ -38,39 +38,12 @@ static enum lp_source_step on_record(void *context, const struct lp_source_recor
     return LP_SOURCE_NEXT;
 }
 
-static void on_assigned(void *context, uint32_t slot, uint32_t topic_index, int32_t partition)
-{
-    (void)context;
-    (void)slot;
-    (void)topic_index;
-    (void)partition;
-}
-
-static void on_revoking(void *context, const uint32_t *slots, uint32_t count, bool lost)
-{
-    (void)context;
-    (void)slots;
-    (void)count;
-    (void)lost;
-}
-
-static void on_revoked(void *context, const uint32_t *slots, uint32_t count)
-{
-    (void)context;
-    (void)slots;
-    (void)count;
-}
-
 /* Values begin with bytes that could be taken for lengths and counts: zeros, and what a null key's length is. */
 static void produce(const char *topic_name)
 {
     static unsigned char value[20000];
-    struct lp_sink *sink = NULL;
     struct lp_sink_topic *topic = NULL;
-    struct lp_sink_options options = {
-        .conf = &bed.conf, .client_id = "bed", .queue_max = 2 * RECORDS, .queue_max_bytes = 1u << 28};
-    BED_OK(lp_sink_new(&options, &sink, &bed_err));
-    BED_OK(lp_sink_topic(sink, topic_name, &topic, &bed_err));
+    struct lp_sink *sink = bed_sink(&bed, topic_name, &topic);
     for (uint32_t i = 0; i < RECORDS; i++) {
         uint32_t count = i % COUNTS;
         memset(value, (int)(i / 7 % 3), sizeof value);
@@ -92,17 +65,8 @@ static void produce(const char *topic_name)
 
 static void consume(const char *topic_name)
 {
-    struct lp_source *source = NULL;
-    struct lp_source_options options = {.conf = &bed.conf,
-                                        .topics = &topic_name,
-                                        .topic_count = 1,
-                                        .group_id = topic_name,
-                                        .client_id = "headers",
-                                        .partitions_max = 4};
-    struct lp_source_callbacks callbacks = {
-        .record = on_record, .assigned = on_assigned, .revoking = on_revoking, .revoked = on_revoked};
     records = wrong = bare = asked_for_bare = 0;
-    BED_OK(lp_source_new(&options, &callbacks, &source, &bed_err));
+    struct lp_source *source = bed_source(&bed, &topic_name, 4, on_record);
     uint64_t deadline_ms = bed_ms() + 60000;
     while (records < RECORDS && bed_ms() < deadline_ms) BED_OK(lp_source_poll(source, 50, true, &bed_err));
     BED_OK(lp_source_close(source, 10000, &bed_err));

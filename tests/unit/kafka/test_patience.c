@@ -2,7 +2,7 @@
  * A patient sink against the mock's refusals, and every error that a broker can answer a produce request with against
  * its row. Oracle: the Kafka protocol's error numbers, answered by librdkafka's mock.
  */
-#include "support/kafka_bed.h"
+#include "support/kafka_bed_shared.h"
 
 #include "core/actions.h"
 
@@ -10,7 +10,6 @@
 
 enum { PRODUCE = 0, WAIT_MS = 20000 };
 
-static struct bed bed;
 static struct {
     uint32_t acknowledged, failed, kept, refused, order_breaks;
     uint64_t last_ticket, refused_ticket, dead_below;
@@ -220,16 +219,8 @@ static void a_flush_does_not_wait_for_what_is_kept_back(void **state)
 
 static int setup(void **state)
 {
-    (void)state;
-    bed_start(&bed, NULL);
+    if (bed_setup(state) != 0) return 1;
     bed_topic(&bed, "one", 1);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    bed_stop(&bed);
     return 0;
 }
 
@@ -243,5 +234,5 @@ int main(void)
         cmocka_unit_test(every_answer_of_a_broker_has_the_action_of_its_row),
         cmocka_unit_test(a_flush_does_not_wait_for_what_is_kept_back), /* leaves refusals behind: the last */
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, bed_teardown);
 }

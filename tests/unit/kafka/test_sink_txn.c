@@ -2,7 +2,7 @@
 // wrap: rd_kafka_commit_transaction rd_kafka_abort_transaction
 // wrap: rd_kafka_error_is_retriable rd_kafka_error_txn_requires_abort nanosleep
 /* Which calls follow which error. The mock cluster's transactions are a facade: what they mean is tested on brokers. */
-#include "support/kafka_bed.h"
+#include "support/kafka_bed_shared.h"
 
 #include "kafka/client.h"
 
@@ -104,7 +104,6 @@ int __wrap_nanosleep(const struct timespec *duration, struct timespec *left)
     return 0;
 }
 
-static struct bed bed;
 static uint32_t refused;
 
 static void on_report(void *context, uint64_t ticket, const struct lp_error *err)
@@ -372,17 +371,9 @@ static void messages_sent_during_a_commit_follow_in_order(void **state)
 
 static int setup(void **state)
 {
-    (void)state;
-    bed_start(&bed, NULL);
+    if (bed_setup(state) != 0) return 1;
     bed_topic(&bed, "one", 1);
     bed_topic(&bed, "staged", 1);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    bed_stop(&bed);
     return 0;
 }
 
@@ -399,5 +390,5 @@ int main(void)
         cmocka_unit_test(a_message_that_the_broker_refuses_is_reported_after_the_abort),
         cmocka_unit_test(messages_sent_during_a_commit_follow_in_order),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, bed_teardown);
 }

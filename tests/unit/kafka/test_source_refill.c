@@ -17,38 +17,11 @@ static enum lp_source_step on_record(void *context, const struct lp_source_recor
     return LP_SOURCE_NEXT;
 }
 
-static void on_assigned(void *context, uint32_t slot, uint32_t topic_index, int32_t partition)
-{
-    (void)context;
-    (void)slot;
-    (void)topic_index;
-    (void)partition;
-}
-
-static void on_revoking(void *context, const uint32_t *slots, uint32_t count, bool lost)
-{
-    (void)context;
-    (void)slots;
-    (void)count;
-    (void)lost;
-}
-
-static void on_revoked(void *context, const uint32_t *slots, uint32_t count)
-{
-    (void)context;
-    (void)slots;
-    (void)count;
-}
-
 static void produce(const char *topic_name)
 {
     static unsigned char value[VALUE_BYTES];
-    struct lp_sink *sink = NULL;
     struct lp_sink_topic *topic = NULL;
-    struct lp_sink_options options = {
-        .conf = &bed.conf, .client_id = "bed", .queue_max = 2 * RECORDS, .queue_max_bytes = 1u << 28};
-    BED_OK(lp_sink_new(&options, &sink, &bed_err));
-    BED_OK(lp_sink_topic(sink, topic_name, &topic, &bed_err));
+    struct lp_sink *sink = bed_sink(&bed, topic_name, &topic);
     for (int32_t i = 0; i < RECORDS; i++) {
         struct lp_sink_message message = {
             .topic = topic, .partition = i % PARTITIONS, .value = lp_span_of(value, VALUE_BYTES)};
@@ -60,7 +33,6 @@ static void produce(const char *topic_name)
 
 static void a_small_fetch_queue_does_not_rest(void **state)
 {
-    struct lp_source *source = NULL;
     const char *topic = "refill";
     (void)state;
     bed_start(&bed, NULL);
@@ -70,15 +42,7 @@ static void a_small_fetch_queue_does_not_rest(void **state)
         (struct lp_kafka_setting){"fetch.message.max.bytes", "131072", LP_KAFKA_CONSUMER};
     bed_topic(&bed, topic, PARTITIONS);
     produce(topic);
-    struct lp_source_options options = {.conf = &bed.conf,
-                                        .topics = &topic,
-                                        .topic_count = 1,
-                                        .group_id = "g-refill",
-                                        .client_id = "refill",
-                                        .partitions_max = 8};
-    struct lp_source_callbacks callbacks = {
-        .record = on_record, .assigned = on_assigned, .revoking = on_revoking, .revoked = on_revoked};
-    BED_OK(lp_source_new(&options, &callbacks, &source, &bed_err));
+    struct lp_source *source = bed_source(&bed, &topic, 8, on_record);
     uint64_t begin_ms = 0, deadline_ms = bed_ms() + 90000;
     while (records < RECORDS && bed_ms() < deadline_ms) {
         usleep(BUSY_MS * 1000); /* the lane scores; meanwhile the queue reaches its bound */

@@ -8,9 +8,9 @@
 
 #include "kafka/source_private.h"
 
-enum { COUNT = 50 };
+#include "support/kafka_bed_shared.h" /* after functions with a parameter of that name */
 
-static struct bed bed;
+enum { COUNT = 50 };
 
 static void plant(struct member *member, int64_t offset)
 {
@@ -120,20 +120,6 @@ static void nothing_is_read_while_a_transaction_is_ended_although_its_log_begins
     tally_done(&tally);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    bed_start(&bed, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    bed_stop(&bed);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,5 +128,5 @@ int main(void)
         cmocka_unit_test(nothing_is_read_while_a_transaction_is_ended_although_its_log_begins_anew),
         cmocka_unit_test(what_a_seek_left_over_is_still_dropped),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
 }
