@@ -92,7 +92,7 @@ static void a_record_that_stays_open_does_not_fill_the_ledger(void **state)
     lp_ledger_ticket open = lp_ledger_add(ledger, 0, 1, 1);
     for (int64_t offset = 2; offset < 100; offset++)
         assert_true(lp_ledger_done(ledger, lp_ledger_add(ledger, 0, offset, 1)));
-    assert_int_equal(lp_ledger_free_entries(ledger), 2);
+    assert_int_equal(lp_ledger_free_entries(ledger), 3);
     assert_false(lp_ledger_take_advanced(ledger, &slot, &next));
     assert_true(lp_ledger_done(ledger, open));
     assert_true(lp_ledger_take_advanced(ledger, &slot, &next));
@@ -127,7 +127,7 @@ static void tickets_of_a_closed_slot_are_stale_for_good(void **state)
 
 /* --- the naive list that the ledger must agree with --- */
 
-enum { SLOTS = 7, ENTRIES = 50, MODEL_MAX = 4000, STEPS = 400000 };
+enum { SLOTS = 7, RECORDS = 200, MODEL_MAX = 4000, STEPS = 400000 };
 
 struct model_entry {
     lp_ledger_ticket ticket;
@@ -155,13 +155,9 @@ static uint32_t random_below(uint32_t bound)
 static uint32_t model_in_flight(const struct model *model, uint32_t slot)
 {
     uint32_t count = 0;
-    bool after_done[SLOTS] = {false};
     for (uint32_t i = 0; i < model->count; i++) {
         const struct model_entry *entry = &model->entries[i];
-        if (!entry->live || (slot != UINT32_MAX && entry->slot != slot)) continue;
-        bool done = entry->needed == 0;
-        count += !done || !after_done[entry->slot];
-        after_done[entry->slot] = done;
+        count += entry->live && entry->needed > 0 && (slot == UINT32_MAX || entry->slot == slot);
     }
     return count;
 }
@@ -189,9 +185,10 @@ static void model_compact(struct model *model)
 
 static void step_add(struct lp_ledger *ledger, struct model *model, uint32_t slot)
 {
-    uint32_t outputs = random_below(4);
-    int64_t offset = model->last_offset[slot] + 1 + random_below(3);
-    bool full = model_in_flight(model, UINT32_MAX) == ENTRIES;
+    /* Mostly what a topic without gaps gives: long runs of consecutive offsets with one output each. */
+    uint32_t outputs = random_below(8) == 0 ? random_below(4) : 1;
+    int64_t offset = model->last_offset[slot] + 1 + (random_below(16) == 0 ? random_below(3) : 0);
+    bool full = model_in_flight(model, UINT32_MAX) == RECORDS;
     lp_ledger_ticket ticket = lp_ledger_add(ledger, slot, offset, outputs);
     assert_int_equal(ticket == 0, full);
     if (full) return;
@@ -239,20 +236,20 @@ static void step_switch(struct lp_ledger *ledger, struct model *model, uint32_t 
 
 static void agrees_with_a_naive_list_over_random_steps(void **state)
 {
-    struct lp_ledger *ledger = make(ENTRIES, SLOTS);
+    struct lp_ledger *ledger = make(RECORDS, SLOTS);
     struct model *model = calloc(1, sizeof *model);
     (void)state;
     assert_non_null(model);
     for (uint32_t i = 0; i < STEPS; i++) {
         uint32_t slot = random_below(SLOTS), kind = random_below(1000);
         if (kind < 3 || !model->open[slot]) step_switch(ledger, model, slot);
-        else if (kind < 400) step_add(ledger, model, slot);
+        else if (kind < 500) step_add(ledger, model, slot);
         else if (kind < 950) step_done(ledger, model);
         else step_take(ledger, model);
         if (i % 64 != 0) continue;
         assert_int_equal(lp_ledger_in_flight(ledger), model_in_flight(model, UINT32_MAX));
         assert_int_equal(lp_ledger_slot_in_flight(ledger, slot), model_in_flight(model, slot));
-        assert_int_equal(lp_ledger_free_entries(ledger), ENTRIES - model_in_flight(model, UINT32_MAX));
+        assert_int_equal(lp_ledger_free_entries(ledger), RECORDS - model_in_flight(model, UINT32_MAX));
     }
     free(model);
     lp_ledger_free(ledger);
