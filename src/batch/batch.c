@@ -67,30 +67,41 @@ static enum lp_code fail_full(const struct lp_batch *batch, size_t bytes, struct
                    batch->arena.capacity);
 }
 
-enum lp_code lp_batch_append(struct lp_batch *batch, const struct lp_batch_record *record, uint64_t now_ns,
-                             uint64_t wait_ns, struct lp_error *err)
+/* memcpy without the call for what keys and small records have. */
+static inline void copy(unsigned char *to, const unsigned char *from, size_t bytes)
 {
-    if (batch->row_count >= batch->rows_max)
+    enum { STEP = 16, STEPS_MAX = 8 };
+    if (bytes >= STEP && bytes <= STEP * STEPS_MAX) {
+        for (size_t at = 0; at + STEP < bytes; at += STEP) memcpy(to + at, from + at, STEP);
+        memcpy(to + bytes - STEP, from + bytes - STEP, STEP); /* overlaps the last */
+    } else if (bytes >= 8 && bytes < STEP) {
+        memcpy(to, from, 8);
+        memcpy(to + bytes - 8, from + bytes - 8, 8);
+    } else {
+        memcpy(to, from, bytes);
+    }
+}
+
+enum lp_code lp_batch_append(struct lp_batch *batch, struct lp_span key, struct lp_span value, uint64_t now_ns,
+                             uint64_t wait_ns, struct lp_batch_record **ret_record, struct lp_error *err)
+{
+    if (__builtin_expect(batch->row_count >= batch->rows_max, 0))
         return lp_fail(err, LP_E_LIMIT, LP_RETRY, "batch: %u rows are full: flush, then offer the record again",
                        batch->rows_max);
     /* Key and value lie side by side: one step of the arena a record. An empty span still needs an address. */
-    size_t bytes = record->key.size + record->value.size;
-    unsigned char *copy = lp_arena_take(&batch->arena, bytes);
-    if (__builtin_expect(copy == NULL, 0)) return fail_full(batch, bytes, err);
-    struct lp_batch_record *to = &batch->records[batch->record_count];
-    *to = *record;
-    to->first_row = batch->row_count;
-    to->row_count = 1;
-    if (record->key.data != NULL) {
-        memcpy(copy, record->key.data, record->key.size);
-        to->key.data = copy;
-    }
-    if (record->value.data != NULL) {
-        memcpy(copy + record->key.size, record->value.data, record->value.size);
-        to->value.data = copy + record->key.size;
-    }
+    size_t bytes = key.size + value.size;
+    unsigned char *to = lp_arena_take(&batch->arena, bytes);
+    if (__builtin_expect(to == NULL, 0)) return fail_full(batch, bytes, err);
+    struct lp_batch_record *record = &batch->records[batch->record_count];
+    record->first_row = batch->row_count;
+    record->row_count = 1;
+    record->key = lp_span_of(key.data != NULL ? to : NULL, key.size);
+    record->value = lp_span_of(value.data != NULL ? to + key.size : NULL, value.size);
+    if (key.data != NULL) copy(to, key.data, key.size);
+    if (value.data != NULL) copy(to + key.size, value.data, value.size);
     if (batch->row_count == 0) batch->deadline_ns = now_ns > UINT64_MAX - wait_ns ? UINT64_MAX : now_ns + wait_ns;
     batch->record_count++;
     batch->row_count++;
+    *ret_record = record;
     return LP_OK;
 }

@@ -52,14 +52,16 @@ static inline double *lp_batch_next_row(struct lp_batch *batch)
 }
 
 /**
- * Close the row begun with lp_batch_next_row into a record. `record`'s spans are copied into the arena (key and value
- * together take their bytes rounded up to 8); its first_row and row_count are set here.
+ * Close the row begun with lp_batch_next_row into a record. `key` and `value` are copied into the arena (together they
+ * take their bytes rounded up to 8).
  * @param wait_ns the first record's now_ns + wait_ns is the batch's deadline
+ * @param ret_record rows, key and value are set; the rest holds whatever it held before and is the caller's to set
  * @return LP_OK; LP_E_LIMIT with the batch unchanged: LP_RETRY when rows or arena are full (flush, then offer the
- * record again), LP_SKIP_RECORD when the record would not fit an empty batch either Never allocates.
+ * record again), LP_SKIP_RECORD when the record would not fit an empty batch either. Never allocates.
  */
-LP_MUST_USE enum lp_code lp_batch_append(struct lp_batch *batch, const struct lp_batch_record *record, uint64_t now_ns,
-                                         uint64_t wait_ns, struct lp_error *err);
+LP_MUST_USE enum lp_code lp_batch_append(struct lp_batch *batch, struct lp_span key, struct lp_span value,
+                                         uint64_t now_ns, uint64_t wait_ns, struct lp_batch_record **ret_record,
+                                         struct lp_error *err);
 
 static inline bool lp_batch_due(const struct lp_batch *batch, uint64_t now_ns)
 {

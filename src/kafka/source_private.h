@@ -67,6 +67,11 @@ struct lp_source {
     struct source_slot *slots; /* [partitions_max] */
     uint32_t *scratch;         /* [partitions_max] slots for the callbacks */
     uint64_t polls, store_due_ns, commit_due_ns, retry_due_ns;
+    struct {
+        const rd_kafka_topic_t *handle; /* NULL: none */
+        int32_t partition;
+        uint32_t slot;
+    } last;               /* of the last record: the next one is mostly of the same partition */
     uint64_t taken_bytes; /* of keys and values that came out of librdkafka's queues */
     bool records;         /* the poll at hand may hand records over */
     bool stopped;         /* the callback wants no more in this poll */

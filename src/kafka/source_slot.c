@@ -55,6 +55,7 @@ enum lp_code source_slot_take(struct lp_source *source, uint32_t topic_index, in
                                                 .begin = -1,
                                                 .behind = -1};
         topic->slots[partition] = i;
+        source->last.handle = NULL;
         source->state.assigned_count++;
         *ret_slot = i;
         return LP_OK;
@@ -70,6 +71,7 @@ void source_slot_release(struct lp_source *source, uint32_t slot_index)
     source->topics[slot->topic_index].slots[slot->partition] = LP_SOURCE_NO_SLOT;
     source->topics[slot->topic_index].known[slot->partition] = slot->known;
     slot->used = false;
+    source->last.handle = NULL;
     source->state.assigned_count--;
 }
 
@@ -183,11 +185,21 @@ static void on_failed(struct lp_source *source, const rd_kafka_message_t *messag
 }
 
 /* The topic's struct travels as the handle's opaque. */
-static uint32_t slot_of_message(const struct lp_source *source, const rd_kafka_message_t *message)
+static uint32_t find_slot(struct lp_source *source, const rd_kafka_message_t *message)
 {
     const struct source_topic *topic = rd_kafka_topic_opaque(message->rkt);
     if (__builtin_expect(topic == NULL, 0)) return LP_SOURCE_NO_SLOT;
-    return source_slot_of(source, (uint32_t)(topic - source->topics), message->partition);
+    uint32_t slot = source_slot_of(source, (uint32_t)(topic - source->topics), message->partition);
+    source->last.handle = slot != LP_SOURCE_NO_SLOT ? message->rkt : NULL;
+    source->last.partition = message->partition;
+    source->last.slot = slot;
+    return slot;
+}
+
+static inline uint32_t slot_of_message(struct lp_source *source, const rd_kafka_message_t *message)
+{
+    bool same = message->rkt == source->last.handle && message->partition == source->last.partition;
+    return same ? source->last.slot : find_slot(source, message);
 }
 
 void source_on_message(rd_kafka_message_t *message, void *opaque)

@@ -80,9 +80,29 @@ struct lp_span lp_prediction_label(const struct lp_prediction *prediction, char 
     return lp_span_of(at, (size_t)(digits + 16 - at));
 }
 
+bool lp_encoder_has_labels(const struct lp_encoder *encoder) { return lp_encoder_has(encoder, LP_FIELD_LABEL); }
+
+void lp_encoder_head(const struct lp_encoder *encoder, struct lp_span framing, const struct lp_prediction *prediction,
+                     struct lp_buffer *out, struct lp_prediction_head *ret_head)
+{
+    size_t before = out->size;
+    uint32_t count = 0;
+    if (encoder->format == LP_OUTPUT_AVRO) {
+        while (count < encoder->field_count && lp_prediction_is_constant(encoder->fields[count])) count++;
+        lp_prediction_write_head(encoder, framing, count, prediction, out);
+    }
+    *ret_head = (struct lp_prediction_head){lp_span_of(out->data + before, out->size - before), count};
+}
+
+void lp_encoder_run_behind(const struct lp_encoder *encoder, const struct lp_prediction_head *head,
+                           const struct lp_prediction *prediction, struct lp_buffer *out)
+{
+    if (encoder->format == LP_OUTPUT_JSON) lp_prediction_write_json(encoder, prediction, out);
+    else lp_prediction_write_avro(encoder, head, prediction, out);
+}
+
 void lp_encoder_run(const struct lp_encoder *encoder, struct lp_span framing, const struct lp_prediction *prediction,
                     struct lp_buffer *out)
 {
-    if (encoder->format == LP_OUTPUT_JSON) lp_prediction_write_json(encoder, prediction, out);
-    else lp_prediction_write_avro(encoder, framing, prediction, out);
+    lp_encoder_run_behind(encoder, &(struct lp_prediction_head){.bytes = framing}, prediction, out);
 }

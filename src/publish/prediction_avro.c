@@ -82,6 +82,9 @@ static unsigned char *write_field(unsigned char *at, enum lp_prediction_field fi
     return at;
 }
 
+/* Branch, length, end of blocks: no field takes more besides its data. */
+enum { FIELD_BYTES = 1 + LP_AVRO_LONG_MAX_BYTES + 1 };
+
 /* Strings that the encoder writes; the label's text may lie in `digits`. */
 static size_t text_bytes(const struct lp_encoder *encoder, const struct lp_prediction *prediction,
                          char digits[static 16], struct lp_span *ret_label)
@@ -94,25 +97,55 @@ static size_t text_bytes(const struct lp_encoder *encoder, const struct lp_predi
     return bytes;
 }
 
-void lp_prediction_write_avro(const struct lp_encoder *encoder, struct lp_span framing,
+void lp_prediction_write_head(const struct lp_encoder *encoder, struct lp_span framing, uint32_t field_count,
                               const struct lp_prediction *prediction, struct lp_buffer *out)
 {
-    /* Branch, length, end of blocks: no field takes more besides its data. */
-    enum { FIXED_BYTES = LP_FIELD_COUNT * (1 + LP_AVRO_LONG_MAX_BYTES + 1) };
     char digits[16];
     struct lp_span label;
-    size_t texts = text_bytes(encoder, prediction, digits, &label), bytes;
-    size_t score_count = (size_t)prediction->row_count * prediction->output_count;
-    if (!variable_bytes(prediction, score_count, &bytes) || bytes > out->max) {
-        out->failed = true;
-        return;
-    }
-    unsigned char *start = lp_buffer_reserve(out, framing.size + FIXED_BYTES + texts + bytes);
+    size_t texts = text_bytes(encoder, prediction, digits, &label);
+    unsigned char *start = lp_buffer_reserve(out, framing.size + field_count * (size_t)FIELD_BYTES + texts);
     if (start == NULL) return;
     unsigned char *at = start;
     if (framing.size > 0) memcpy(at, framing.data, framing.size);
     at += framing.size;
-    for (uint32_t i = 0; i < encoder->field_count; i++)
+    for (uint32_t i = 0; i < field_count; i++) at = write_field(at, encoder->fields[i], prediction, label, 0);
+    out->size += (size_t)(at - start);
+}
+
+/* The head and scores alone: what the lean set is. */
+static void write_scores_behind(const struct lp_prediction_head *head, const struct lp_prediction *prediction,
+                                size_t score_count, struct lp_buffer *out)
+{
+    unsigned char *start = lp_buffer_reserve(out, head->bytes.size + FIELD_BYTES + score_count * sizeof(float));
+    if (start == NULL) return;
+    memcpy(start, head->bytes.data, head->bytes.size);
+    unsigned char *end = write_scores(start + head->bytes.size, prediction->scores, score_count);
+    out->size += (size_t)(end - start);
+}
+
+void lp_prediction_write_avro(const struct lp_encoder *encoder, const struct lp_prediction_head *head,
+                              const struct lp_prediction *prediction, struct lp_buffer *out)
+{
+    char digits[16];
+    struct lp_span label;
+    size_t score_count = (size_t)prediction->row_count * prediction->output_count, bytes;
+    uint32_t left = encoder->field_count - head->field_count;
+    if (left == 1 && head->field_count > 0 && encoder->fields[head->field_count] == LP_FIELD_SCORES &&
+        score_count < out->max / sizeof(float)) {
+        write_scores_behind(head, prediction, score_count, out);
+        return;
+    }
+    size_t texts = text_bytes(encoder, prediction, digits, &label);
+    if (!variable_bytes(prediction, score_count, &bytes) || bytes > out->max) {
+        out->failed = true;
+        return;
+    }
+    unsigned char *start = lp_buffer_reserve(out, head->bytes.size + left * (size_t)FIELD_BYTES + texts + bytes);
+    if (start == NULL) return;
+    unsigned char *at = start;
+    if (head->bytes.size > 0) memcpy(at, head->bytes.data, head->bytes.size);
+    at += head->bytes.size;
+    for (uint32_t i = head->field_count; i < encoder->field_count; i++)
         at = write_field(at, encoder->fields[i], prediction, label, score_count);
     out->size += (size_t)(at - start);
 }

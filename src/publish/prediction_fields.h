@@ -50,7 +50,17 @@ static inline bool lp_encoder_has(const struct lp_encoder *encoder, enum lp_pred
 /** Text of a label for a single row, data NULL when there is none; `digits` backs a number. */
 struct lp_span lp_prediction_label(const struct lp_prediction *prediction, char digits[static 16]);
 
-void lp_prediction_write_avro(const struct lp_encoder *encoder, struct lp_span framing,
+/** Is the field the same in all predictions of one model? */
+static inline bool lp_prediction_is_constant(uint32_t field)
+{
+    return field == LP_FIELD_SLOT || field == LP_FIELD_VERSION || field == LP_FIELD_MODEL_SHA256 ||
+           field == LP_FIELD_DEGRADED || field == LP_FIELD_SHADOW || field == LP_FIELD_CANARY;
+}
+
+/** Framing and the first `field_count` fields. */
+void lp_prediction_write_head(const struct lp_encoder *encoder, struct lp_span framing, uint32_t field_count,
+                              const struct lp_prediction *prediction, struct lp_buffer *out);
+void lp_prediction_write_avro(const struct lp_encoder *encoder, const struct lp_prediction_head *head,
                               const struct lp_prediction *prediction, struct lp_buffer *out);
 void lp_prediction_write_json(const struct lp_encoder *encoder, const struct lp_prediction *prediction,
                               struct lp_buffer *out);

@@ -66,6 +66,21 @@ static enum lp_code new_buffers(struct lp_kit *kit, const struct lp_shared *shar
     return LP_OK;
 }
 
+static enum lp_code begin_predictions(struct lp_kit *kit, const struct lp_shared *shared, struct lp_error *err)
+{
+    const struct lp_bundle *bundle = kit->model->bundle;
+    kit->prediction = (struct lp_prediction){.slot = shared->config->slots.items[0],
+                                             .version = bundle->version,
+                                             .model_sha256_prefix = kit->sha256_prefix,
+                                             .output_count = bundle->output_count,
+                                             .label_names = bundle->labels,
+                                             .degraded = kit->degraded};
+    lp_buffer_init(&kit->head_bytes, (size_t)shared->config->output_record_max_bytes);
+    lp_encoder_head(shared->encoder, lp_span_of(shared->framing, shared->framing_bytes), &kit->prediction,
+                    &kit->head_bytes, &kit->head);
+    return lp_buffer_check(&kit->head_bytes, "the head of predictions", err);
+}
+
 static enum lp_code build(struct lp_kit *kit, const struct lp_shared *shared, struct lp_error *err)
 {
     const struct lp_bundle *bundle = kit->model->bundle;
@@ -75,6 +90,7 @@ static enum lp_code build(struct lp_kit *kit, const struct lp_shared *shared, st
     LP_TRY(lp_batch_init(&kit->batch, rows, bundle->column_count, bundle->feature_count, arena_bytes(shared->config),
                          err));
     LP_TRY(lp_infer_new(kit->model->plan, rows, &kit->infer, err));
+    LP_TRY(begin_predictions(kit, shared, err));
     if (kit->drift_share == NULL) return LP_OK;
     LP_TRY(lp_drift_lane_new(bundle, &shared->drift, &kit->drift_lane, err));
     if (shared->config->delivery != LP_CONFIG_EXACTLY_ONCE) return LP_OK;
@@ -113,6 +129,7 @@ void lp_kit_free(struct lp_kit *kit)
     free(kit->record.numbers);
     free(kit->record.texts);
     free(kit->record.scratch);
+    lp_buffer_done(&kit->head_bytes);
     free(kit->scores);
     free(kit->labels);
     free(kit->event_time);

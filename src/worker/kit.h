@@ -7,6 +7,7 @@
 #include "decode/decoder.h"
 #include "decode/want.h"
 #include "drift/drift.h"
+#include "publish/prediction.h"
 #include "score/model.h"
 
 #include <stdbool.h>
@@ -32,6 +33,9 @@ struct lp_kit {
     struct lp_record record; /* decode's output */
     struct lp_batch batch;
     struct lp_infer *infer;
+    struct lp_prediction prediction; /* what all predictions have in common; the rest is each record's */
+    struct lp_buffer head_bytes;
+    struct lp_prediction_head head;
     float *scores;                      /* [rows_max][output_count] */
     int32_t *labels;                    /* [rows_max] */
     int64_t *event_time;                /* [rows_max] */

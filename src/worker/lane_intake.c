@@ -167,23 +167,20 @@ static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *re
                          lp_ledger_ticket entry, uint32_t missing_count, int64_t output_ms, struct lp_error *err)
 {
     struct lp_kit *kit = lane->kit;
-    struct lp_batch_record kept = {
-        .row_count = 1,
-        .ticket = entry,
-        .topic_index = (int32_t)record->topic_index,
-        .partition = record->partition,
-        .offset = record->offset,
-        .timestamp_ms = output_ms,
-        .event_time_ms = event_time(kit, record),
-        .key = record->key,
-        .value = record->value,
-        .headers = headers,
-        .missing_count = missing_count,
-    };
-    LP_TRY(lp_batch_append(&kit->batch, &kept, lane->now_ns, lane->wait_ns, err));
-    kit->event_time[kit->batch.row_count - 1] = kept.event_time_ms;
+    struct lp_batch_record *kept;
+    LP_TRY(lp_batch_append(&kit->batch, record->key, record->value, lane->now_ns, lane->wait_ns, &kept, err));
+    int64_t event_time_ms = event_time(kit, record);
+    kept->ticket = entry;
+    kept->topic_index = (int32_t)record->topic_index;
+    kept->partition = record->partition;
+    kept->offset = record->offset;
+    kept->timestamp_ms = output_ms;
+    kept->event_time_ms = event_time_ms;
+    kept->headers = headers;
+    kept->missing_count = missing_count;
+    kit->event_time[kit->batch.row_count - 1] = event_time_ms;
     struct lp_lane_partition *partition = &lane->partitions[record->slot];
-    if (kept.event_time_ms > partition->event_time_ms) partition->event_time_ms = kept.event_time_ms;
+    if (event_time_ms > partition->event_time_ms) partition->event_time_ms = event_time_ms;
     partition->last_record_ns = lane->now_ns;
     return LP_OK;
 }
@@ -213,6 +210,19 @@ static const struct lp_source_record *other_output(const struct lp_source_record
     return other;
 }
 
+/* Out of the ordinary before the record is looked into: true, and *ret_step says what became of it. */
+static bool set_aside(struct lp_lane *lane, const struct lp_source_record *record, enum lp_source_step *ret_step)
+{
+    *ret_step = LP_SOURCE_NEXT;
+    bool again = lane->replay_count > 0 || lane->began_full;
+    if (!lane->txn.reset && again && lp_lane_replayed(lane, record)) return true;
+    /* After a reset all partitions go back. */
+    bool wait = lane->txn.reset || (again && lp_lane_full(lane)) ||
+                (lane->stalled_count > 0 && lane->partitions[record->slot].stalled);
+    if (wait) *ret_step = hold(lane, record, 0);
+    return wait;
+}
+
 enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_record *record)
 {
     struct lp_lane *lane = context;
@@ -221,13 +231,9 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     enum lp_stage stage = LP_STAGE_DECODE;
     uint32_t missing_count = 0;
     enum lp_code rc = LP_OK;
-    if (__builtin_expect(lane->txn.reset, 0)) return hold(lane, record, 0); /* all partitions go back */
-    if (__builtin_expect(lane->replay_count > 0 || lane->began_full, 0)) {
-        if (lp_lane_replayed(lane, record)) return LP_SOURCE_NEXT;
-        if (lp_lane_full(lane)) return hold(lane, record, 0);
-    }
-    if (__builtin_expect(lane->stalled_count > 0, 0) && lane->partitions[record->slot].stalled)
-        return hold(lane, record, 0);
+    enum lp_source_step step;
+    bool unusual = lane->txn.reset | lane->began_full | ((lane->replay_count | lane->stalled_count) != 0);
+    if (__builtin_expect(unusual, 0) && set_aside(lane, record, &step)) return step;
     /* Paused since the loop looked: a replica that says so on the status topic takes nothing after it. */
     if (atomic_load_explicit(&lane->slot->paused, memory_order_relaxed)) return hold(lane, record, 0);
     /* A record needs a row, arena for its bytes and a ledger entry; the loop left room for at least one of each. */
@@ -262,7 +268,10 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
         if (rc != LP_OK) lp_lane_reject(lane, record, headers, entry, stage, &err);
     }
     if (lane->txn.on) lp_lane_txn_note(lane, record);
-    return lane->failed || lp_lane_full(lane) || (lane->txn.limit > 0 && lp_lane_txn_at_limit(lane)) ||
+    /* A record that only joined the batch put nothing into the producer's queue. */
+    bool joined = rc == LP_OK && refusal == NULL && record->value.data != NULL && batch->row_count > 1;
+    bool full = joined ? lp_ledger_free_entries(lane->ledger) == 0 : lp_lane_full(lane);
+    return full || lane->failed || (lane->txn.limit > 0 && lp_lane_txn_at_limit(lane)) ||
                    atomic_load_explicit(&lane->stop, memory_order_relaxed)
                ? LP_SOURCE_STOP
                : LP_SOURCE_NEXT;

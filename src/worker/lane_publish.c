@@ -55,11 +55,16 @@ enum lp_code lp_lane_send(struct lp_lane *lane, const struct lp_sink_message *me
     }
 }
 
-static bool scores_finite(const float *scores, uint32_t count)
+static bool scores_finite(const float *scores, size_t count)
 {
-    float sum = 0;
-    for (uint32_t i = 0; i < count; i++) sum += scores[i] * 0.0f; /* NaN and infinity survive the product */
-    return sum == 0.0f;
+    enum { EXPONENT = 0x7f800000 };
+    uint32_t special = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &scores[i], sizeof bits);
+        special |= (bits & EXPONENT) == EXPONENT;
+    }
+    return special == 0;
 }
 
 /* Headers that described the old value; set anew where the input had them (DESIGN, "Topics"). */
@@ -134,29 +139,19 @@ static bool reject_batched(struct lp_lane *lane, struct lp_batch_record *kept, e
     return lp_lane_reject(lane, &record, headers, kept->ticket, stage, error);
 }
 
-static void encode(struct lp_lane *lane, const struct lp_batch_record *record, int64_t scored_time_ms)
+static void encode(struct lp_lane *lane, const struct lp_batch_record *record)
 {
-    const struct lp_kit *kit = lane->kit;
-    const struct lp_bundle *bundle = kit->model->bundle;
-    struct lp_prediction prediction = {
-        .slot = lane->shared->config->slots.items[0],
-        .version = bundle->version,
-        .model_sha256_prefix = kit->sha256_prefix,
-        .row_count = record->row_count,
-        .output_count = bundle->output_count,
-        .scores = kit->scores + (size_t)record->first_row * bundle->output_count,
-        .labels = kit->labels + record->first_row,
-        .label_names = bundle->labels,
-        .event_time_ms = record->event_time_ms,
-        .scored_time_ms = scored_time_ms,
-        .partition = record->partition,
-        .offset = record->offset,
-        .degraded = kit->degraded,
-        .missing_count = record->missing_count,
-    };
+    struct lp_kit *kit = lane->kit;
+    struct lp_prediction *prediction = &kit->prediction;
+    prediction->row_count = record->row_count;
+    prediction->scores = kit->scores + (size_t)record->first_row * prediction->output_count;
+    if (prediction->labels != NULL) prediction->labels = kit->labels + record->first_row;
+    prediction->event_time_ms = record->event_time_ms;
+    prediction->partition = record->partition;
+    prediction->offset = record->offset;
+    prediction->missing_count = record->missing_count;
     lp_buffer_clear(&lane->out);
-    lp_encoder_run(lane->shared->encoder, lp_span_of(lane->shared->framing, lane->shared->framing_bytes), &prediction,
-                   &lane->out);
+    lp_encoder_run_behind(lane->shared->encoder, &kit->head, prediction, &lane->out);
 }
 
 static void add_age(struct lp_latency *latency, int64_t age_ms)
@@ -165,10 +160,10 @@ static void add_age(struct lp_latency *latency, int64_t age_ms)
 }
 
 /* False: the record has no output, and the lane failed. */
-static bool send_prediction(struct lp_lane *lane, struct lp_batch_record *record, int64_t scored_time_ms)
+static bool send_prediction(struct lp_lane *lane, struct lp_batch_record *record)
 {
     struct lp_error err;
-    encode(lane, record, scored_time_ms);
+    encode(lane, record);
     if (lp_buffer_check(&lane->out, "prediction", &err) != LP_OK) {
         err.action = lp_action_of_stage("publish", err.code);
         return reject_batched(lane, record, LP_STAGE_PUBLISH, &err);
@@ -193,8 +188,9 @@ static bool send_prediction(struct lp_lane *lane, struct lp_batch_record *record
     }
     lane->stats.predictions++;
     lane->stats.prediction_bytes += lane->out.size;
-    add_age(&lane->stats.event_to_prediction, scored_time_ms - record->event_time_ms);
-    if (record->timestamp_ms >= 0) add_age(&lane->stats.record_to_prediction, scored_time_ms - record->timestamp_ms);
+    int64_t now_ms = lane->kit->prediction.scored_time_ms;
+    add_age(&lane->stats.event_to_prediction, now_ms - record->event_time_ms);
+    if (record->timestamp_ms >= 0) add_age(&lane->stats.record_to_prediction, now_ms - record->timestamp_ms);
     return true;
 }
 
@@ -229,18 +225,39 @@ void lp_lane_drop_batch(struct lp_lane *lane)
     memcpy(lane->kit->counted, lane->kit->counts, lane->kit->model->bundle->feature_count * sizeof *lane->kit->counted);
 }
 
+/* The labels of the batch's rows, where predictions show them. */
+static void find_labels(const struct lp_lane *lane, struct lp_kit *kit)
+{
+    bool wanted = lp_encoder_has_labels(lane->shared->encoder);
+    uint32_t outputs = kit->prediction.output_count;
+    kit->prediction.labels = wanted ? kit->labels : NULL;
+    for (uint32_t row = 0; wanted && row < kit->batch.row_count; row++)
+        kit->labels[row] = lp_model_label(kit->model, kit->scores + (size_t)row * outputs);
+}
+
+/* Is a score of the record no number? Says which. */
+static bool is_unfit(const struct lp_kit *kit, const struct lp_batch_record *record, struct lp_error *err)
+{
+    uint32_t outputs = kit->prediction.output_count;
+    const float *scores = kit->scores + (size_t)record->first_row * outputs;
+    return !scores_finite(scores, (size_t)record->row_count * outputs) &&
+           lp_model_check_scores(kit->model, scores, record->row_count, err) != LP_OK;
+}
+
 void lp_lane_flush_batch(struct lp_lane *lane)
 {
     struct lp_kit *kit = lane->kit;
     struct lp_batch *batch = kit != NULL ? &kit->batch : NULL;
     if (batch == NULL || batch->row_count == 0) return;
     bool failed_before = lane->failed; /* by a record behind these: they go out and count */
-    uint32_t outputs = kit->model->bundle->output_count;
     uint64_t begin_ns = lp_clock_ns();
     lp_infer_run(kit->infer, batch->rows, batch->row_count, NULL, kit->scores);
     observe_drift(lane);
     uint64_t scored_ns = lp_clock_ns();
-    int64_t scored_time_ms = lp_clock_wall_ms();
+    kit->prediction.scored_time_ms = lp_clock_wall_ms();
+    /* The quick look over all decides; the check by output only words the answer. */
+    bool all_finite = scores_finite(kit->scores, (size_t)batch->row_count * kit->prediction.output_count);
+    find_labels(lane, kit);
     for (uint32_t i = 0; i < batch->record_count; i++) {
         struct lp_batch_record *record = &batch->records[i];
         if (lane->failed && !failed_before) { /* nothing behind the record that could not be sent */
@@ -248,17 +265,12 @@ void lp_lane_flush_batch(struct lp_lane *lane)
             lane->txn.broken = true;
             continue;
         }
-        const float *scores = kit->scores + (size_t)record->first_row * outputs;
         struct lp_error err;
-        /* The quick sum decides; the check by output only words the answer. */
-        if (!scores_finite(scores, record->row_count * outputs) &&
-            lp_model_check_scores(kit->model, scores, record->row_count, &err) != LP_OK) {
+        if (!all_finite && is_unfit(kit, record, &err)) {
             if (!reject_batched(lane, record, LP_STAGE_INFER, &err)) lane->txn.broken = true;
             continue;
         }
-        for (uint32_t row = record->first_row; row < record->first_row + record->row_count; row++)
-            kit->labels[row] = lp_model_label(kit->model, kit->scores + (size_t)row * outputs);
-        if (!send_prediction(lane, record, scored_time_ms)) lane->txn.broken = true;
+        if (!send_prediction(lane, record)) lane->txn.broken = true;
     }
     lane->now_ns = lp_clock_ns();
     uint64_t first_ns = batch->deadline_ns - lane->wait_ns;

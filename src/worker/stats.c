@@ -17,13 +17,15 @@ static uint32_t find_bucket(uint64_t duration_ns)
     return low;
 }
 
-void lp_latency_add(struct lp_latency *latency, uint64_t duration_ns, uint64_t times)
+void lp_latency_add_elsewhere(struct lp_latency *latency, uint64_t duration_ns, uint64_t times)
 {
-    uint32_t last = latency->last;
-    bool same = (last == 0 || duration_ns > lp_latency_bounds_ns[last - 1]) &&
-                (last == LP_LATENCY_BOUNDS || duration_ns <= lp_latency_bounds_ns[last]);
-    if (!same) latency->last = last = find_bucket(duration_ns);
-    latency->counts[last] += times;
+    uint32_t bucket = find_bucket(duration_ns);
+    latency->last = bucket;
+    /* The first bucket's 0 is left to this function: nothing is below it. */
+    latency->last_above_ns = bucket > 0 ? lp_latency_bounds_ns[bucket - 1] : 0;
+    latency->last_width_ns =
+        (bucket < LP_LATENCY_BOUNDS ? lp_latency_bounds_ns[bucket] : UINT64_MAX) - latency->last_above_ns;
+    latency->counts[bucket] += times;
     latency->sum_ns += (double)duration_ns * (double)times;
 }
 

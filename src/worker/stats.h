@@ -17,12 +17,24 @@ extern const uint64_t lp_latency_bounds_ns[LP_LATENCY_BOUNDS];
 
 struct lp_latency {
     uint64_t counts[LP_LATENCY_BOUNDS + 1];
-    double sum_ns; /* events replayed years later would wrap an integer */
-    uint32_t last; /* bucket of the last observation: the next one is mostly like it */
+    double sum_ns;                         /* events replayed years later would wrap an integer */
+    uint32_t last;                         /* bucket of the last observation: the next one is mostly like it */
+    uint64_t last_above_ns, last_width_ns; /* it holds durations above the first, up to the sum; width 0: none yet */
 };
 
+/** lp_latency_add for a duration that falls into another bucket than the last. */
+void lp_latency_add_elsewhere(struct lp_latency *latency, uint64_t duration_ns, uint64_t times);
+
 /** Add `times` observations of the same duration. */
-void lp_latency_add(struct lp_latency *latency, uint64_t duration_ns, uint64_t times);
+static inline void lp_latency_add(struct lp_latency *latency, uint64_t duration_ns, uint64_t times)
+{
+    if (duration_ns - latency->last_above_ns - 1 < latency->last_width_ns) {
+        latency->counts[latency->last] += times;
+        latency->sum_ns += (double)duration_ns * (double)times;
+    } else {
+        lp_latency_add_elsewhere(latency, duration_ns, times);
+    }
+}
 /** Smallest bound that at least `share` of the observations do not exceed, interpolated within its bucket; 0 when
  * empty. */
 double lp_latency_quantile_ns(const struct lp_latency *latency, double share);

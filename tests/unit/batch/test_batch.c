@@ -30,9 +30,10 @@ static int close_batch(void **state)
 
 static enum lp_code append(const char *key, const char *value, uint64_t now_ns)
 {
-    const struct lp_batch_record record = {
-        .key = lp_span_text(key), .value = lp_span_text(value), .offset = 7, .first_row = 99, .row_count = 99};
-    return lp_batch_append(&batch, &record, now_ns, 1000, &err);
+    struct lp_batch_record *record;
+    enum lp_code rc = lp_batch_append(&batch, lp_span_text(key), lp_span_text(value), now_ns, 1000, &record, &err);
+    if (rc == LP_OK) record->offset = 7;
+    return rc;
 }
 
 static void rows_and_borders_follow_the_records(void **state)
@@ -102,8 +103,9 @@ static void a_record_larger_than_the_arena_is_skipped(void **state)
 {
     (void)state;
     unsigned char large[65] = {0};
-    const struct lp_batch_record record = {.value = lp_span_of(large, sizeof large)};
-    assert_int_equal(lp_batch_append(&batch, &record, 5, 5, &err), LP_E_LIMIT);
+    struct lp_batch_record *record;
+    struct lp_span value = lp_span_of(large, sizeof large);
+    assert_int_equal(lp_batch_append(&batch, (struct lp_span){0}, value, 5, 5, &record, &err), LP_E_LIMIT);
     assert_int_equal(err.action, LP_SKIP_RECORD);
     assert_int_equal(batch.record_count, 0);
 }

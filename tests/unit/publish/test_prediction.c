@@ -234,6 +234,37 @@ static void numbers_at_their_ends(void **state)
                  27);
 }
 
+static void behind_its_head_a_prediction_has_the_same_bytes(void **state)
+{
+    (void)state;
+    struct lp_buffer head_bytes;
+    lp_buffer_init(&head_bytes, 1 << 10);
+    /* Every run of neighbouring fields, so that each is once the first after the head; and the lean set. */
+    for (uint32_t first = 0; first < ALL; first++) {
+        for (uint32_t count = 0; first + count <= ALL; count++) {
+            const float scores[] = {1.5f, -2.0f, 0.0f, 8.0f};
+            struct lp_prediction prediction = one_score();
+            struct lp_prediction_head head;
+            lp_encoder_free(encoder);
+            assert_int_equal(lp_encoder_new(LP_OUTPUT_AVRO, all_fields + first, count, &encoder, &err), LP_OK);
+            lp_buffer_clear(&head_bytes);
+            lp_encoder_head(encoder, framing, &prediction, &head_bytes, &head);
+            assert_true(head.bytes.size >= framing.size);
+            prediction.scores = scores;
+            prediction.output_count = 4;
+            prediction.offset = 1 << 20;
+            lp_buffer_clear(&out);
+            lp_encoder_run(encoder, framing, &prediction, &out);
+            size_t size = out.size;
+            lp_encoder_run_behind(encoder, &head, &prediction, &out);
+            assert_false(out.failed || head_bytes.failed);
+            assert_int_equal(out.size, 2 * size);
+            assert_memory_equal(out.data, out.data + size, size);
+        }
+    }
+    lp_buffer_done(&head_bytes);
+}
+
 static void a_buffer_too_small_fails_and_says_so(void **state)
 {
     (void)state;
@@ -339,6 +370,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(empty_lists_are_lists, setup, teardown),
         cmocka_unit_test_setup_teardown(several_rows_have_no_single_label, setup, teardown),
         cmocka_unit_test_setup_teardown(numbers_at_their_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(behind_its_head_a_prediction_has_the_same_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_buffer_too_small_fails_and_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(all_fields_are_the_schema_file, setup, teardown),
         cmocka_unit_test_setup_teardown(a_subset_keeps_the_files_fields_and_order, setup, teardown),

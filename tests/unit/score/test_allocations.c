@@ -88,12 +88,12 @@ static void one_record(struct way *way, const char *text)
 {
     struct lp_batch *batch = &way->batch;
     uint32_t missing;
-    const struct lp_batch_record kept = {.key = lp_span_text("key"), .value = lp_span_text(text)};
+    struct lp_batch_record *kept;
     assert_int_equal(lp_json_plan_run(way->json, lp_span_text(text), &way->record, &err), LP_OK);
     assert_int_equal(lp_cleaner_run(way->model->cleaner, numbers, texts, lp_batch_next_row(batch),
                                     batch->observed + batch->row_count, batch->observed_stride, counts, &missing, &err),
                      LP_OK);
-    assert_int_equal(lp_batch_append(batch, &kept, 0, 1000, &err), LP_OK);
+    assert_int_equal(lp_batch_append(batch, lp_span_text("key"), lp_span_text(text), 0, 1000, &kept, &err), LP_OK);
 }
 
 static unsigned long allocations_of(const char *path)
