@@ -4,11 +4,12 @@
     PYTHONPATH=tests/support LEPTON_BINARY=build/release/lepton build/venv/bin/python tests/bench/relay/run.py \
         --programs build/release/tests/bench/relay [--records 4000000] [--repeats 5] [--only throughput,latency,...]
 
-Sections: throughput (catching up, alternating, both with the same settings), latency (a fixed rate), memory (three sizes of
-the fetch queue), drift (on and off in pairs), delivery (exactly_once against at_least_once), trees (500 of XGBoost's beside
-the net), start (to ready, and to the first prediction), stages (instructions a record by stage, under callgrind). Each prints a table; medians
-of the repeats, and the ratio of the medians with the lowest and highest ratio of the pairs. Outputs are checked: counts of
-both, every score of lepton against numpy.
+Sections: throughput (catching up, in pairs, with the same settings but for the fetch queue, where each has its best:
+--queue-kb-lepton, --queue-kb-relay; --find-queues measures a few sizes of both first and takes the cheapest), latency (a
+fixed rate), memory (three sizes of the fetch queue), drift (on and off in pairs), delivery (exactly_once against
+at_least_once), trees (500 of XGBoost's beside the net), start (to ready, and to the first prediction), stages (instructions
+a record by stage, under callgrind). Each prints a table; medians of the repeats, and the median ratio of the pairs with the
+lowest and highest. Outputs are checked: counts of both, every score of lepton against numpy.
 
 The record: {string id, long time, 10 floats}, 65 bytes, keyed by id, 4 partitions; the net: 10-64-64-1.
 """
@@ -34,6 +35,7 @@ from worker import Worker, binary
 PARTITIONS = 4
 LEAN_BYTES = 29  # what the relay writes when no prediction tells the size
 QUEUE_KB = 8192  # what lepton takes by default
+QUEUES_KB = (4096, 8192, 16384, 65536)
 DISTINCT = 200_000  # records encoded once and sent over and over
 
 
@@ -194,18 +196,23 @@ def ratios(left, right, key, inverse=False):
 def throughput(bench, source):
     count = bench.options.records
     bench.catch_up("lepton", source, count)  # warms the page cache, and tells how long a prediction is
-    runs = {"relay": [], "lepton": []}
+    queues = {"relay": bench.options.queue_kb_relay, "lepton": bench.options.queue_kb_lepton}
+    if bench.options.find_queues:
+        queues = {program: cheapest_queue(bench, program, source) for program in queues}
+    runs = {program: [] for program in queues}
     for _ in range(bench.options.repeats):
-        for program in runs:
-            runs[program].append(bench.catch_up(program, source, count))
-    print("\n## Catching up: %d records, one lane, fetch queue %d KiB, output %d bytes, %d repeats, alternating"
-          % (count, QUEUE_KB, bench.out_bytes, bench.options.repeats))
-    print("| | records/s | client CPU s a million | records a client CPU s | peak RSS MB |\n|---|---|---|---|---|")
+        for program, queue_kb in queues.items():
+            runs[program].append(bench.catch_up(program, source, count, queue_kb))
+    print("\n## Catching up: %d records, one lane, output %d bytes, %d pairs in turns" % (count, bench.out_bytes,
+                                                                                      bench.options.repeats))
+    print("| | fetch queue KiB | records/s | client CPU s a million | records a client CPU s | peak RSS MB |\n"
+          "|---|---|---|---|---|---|")
     for program, rows in runs.items():
-        print("| %s | %.0f | %.3f | %.0f | %.0f |" % (program, median(rows, "rate"), median(rows, "cpu"),
-                                                     1e6 / median(rows, "cpu"), median(rows, "rss")))
-    print("| lepton / relay | %s | | %s | |" % (ratios(runs["lepton"], runs["relay"], "rate"),
-                                             ratios(runs["lepton"], runs["relay"], "cpu", inverse=True)))
+        print("| %s | %d | %.0f | %.3f | %.0f | %.0f |" % (program, queues[program], median(rows, "rate"), median(rows, "cpu"),
+                                                         1e6 / median(rows, "cpu"), median(rows, "rss")))
+    print("lepton / relay: records/s %s; records a client CPU s %s" % (
+        ratios(runs["lepton"], runs["relay"], "rate"), ratios(runs["lepton"], runs["relay"], "cpu", inverse=True)))
+    print("each pair: " + ", ".join("%.2f" % (r["cpu"] / l["cpu"]) for r, l in zip(runs["relay"], runs["lepton"])))
 
 
 def pace(bench, source, out, seconds):
@@ -221,6 +228,17 @@ def pace(bench, source, out, seconds):
     answer = json.loads(pacer.log().splitlines()[-1])
     assert answer["sent"] == answer["received"], answer
     return answer
+
+
+def cheapest_queue(bench, program, source):
+    """The fetch queue with the least CPU a record, median of three rounds over all sizes."""
+    rows = {queue_kb: [] for queue_kb in QUEUES_KB}
+    for _ in range(3):
+        for queue_kb in QUEUES_KB:
+            rows[queue_kb].append(bench.catch_up(program, source, bench.options.records, queue_kb))
+    print("%s, client CPU s a million by fetch queue: %s" % (
+        program, ", ".join("%d KiB %.3f" % (queue_kb, median(row, "cpu")) for queue_kb, row in rows.items())))
+    return min(rows, key=lambda queue_kb: median(rows[queue_kb], "cpu"))
 
 
 def latency(bench, _source):
@@ -426,6 +444,9 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--rate", type=int, default=5000)
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--queue-kb-lepton", type=int, default=QUEUE_KB)
+    parser.add_argument("--queue-kb-relay", type=int, default=QUEUE_KB)
+    parser.add_argument("--find-queues", action="store_true")
     parser.add_argument("--no-keys", action="store_true")
     parser.add_argument("--only", default=",".join(SECTIONS))
     options = parser.parse_args()
