@@ -19,7 +19,7 @@ static const enum lp_activation_kind kinds[] = {
 
 static void run(enum lp_activation_kind kind, float alpha, const float *z, size_t count, float *y)
 {
-    lp_activation_select(lp_cpu_get(), kind, NULL)(z, count, alpha, y);
+    lp_activation_select(lp_cpu_get(), kind, NULL)(z, count, alpha, 0, y);
 }
 
 /* Derivatives that need z and not f(z); `slope` holds sigmoid(z) where `sigmoid` is set. */
