@@ -23,11 +23,13 @@ static enum lp_code read_window(const struct lp_node *node, struct lp_op *op, st
         if (reach > padded)
             return lp_fail(err, LP_E_MISMATCH, LP_FATAL, "%s: a kernel of %llu does not fit in %llu", node->where,
                            (unsigned long long)reach, (unsigned long long)padded);
-        if (window->pads[i] >= reach || window->pads[2 + i] >= reach)
-            return LP_BAD(err, "%s: `pads`: each must be below the kernel's %llu", node->where,
-                          (unsigned long long)reach);
+        /* A window of a pool must see the input; of a convolution one may lie in the zeros. */
+        uint64_t most = op->kind == LP_OP_CONV2D ? reach : reach - 1;
+        if (window->pads[i] > most || window->pads[2 + i] > most)
+            return LP_BAD(err, "%s: `pads`: each must be at most %llu, the kernel has %llu", node->where,
+                          (unsigned long long)most, (unsigned long long)reach);
         uint64_t count = (padded - reach + (window->ceil ? stride - 1 : 0)) / stride + 1;
-        if ((count - 1) * stride >= (uint64_t)op->in.dims[1 + i] + window->pads[i]) count--;
+        if (window->ceil && (count - 1) * stride >= (uint64_t)op->in.dims[1 + i] + window->pads[i]) count--;
         op->shape.dims[1 + i] = (uint32_t)count;
     }
     return LP_OK;

@@ -115,6 +115,8 @@ static enum lp_code whole_of(const struct lp_onnx_node *node, int64_t a, int64_t
     else if (strcmp(op, "Max") == 0) *ret_whole = a > b ? a : b;
     else if (strcmp(op, "Min") == 0) *ret_whole = a < b ? a : b;
     else if (strcmp(op, "Div") == 0 && b != 0 && !(a == INT64_MIN && b == -1)) *ret_whole = a / b;
+    else if (strcmp(op, "Pow") == 0 && b >= 0 && fabs(pow((double)a, (double)b)) <= 0x1p53)
+        *ret_whole = (int64_t)pow((double)a, (double)b);
     else return lp_onnx_refuse(node, err, "whole numbers %lld and %lld", (long long)a, (long long)b);
     if (overflow) return lp_onnx_bad(node, err, "%lld and %lld overflow", (long long)a, (long long)b);
     return LP_OK;
@@ -134,6 +136,7 @@ enum lp_code lp_onnx_fold_binary(struct lp_onnx *onnx, const struct lp_onnx_node
     LP_TRY(meet_init(&meet, node, parts, 2, err));
     LP_TRY(lp_onnx_constant_new(onnx, computed(parts[0]->type), meet.rank, meet.dims, &made, err));
     made->is_row_scale = parts[0]->is_row_scale || parts[1]->is_row_scale;
+    for (uint32_t i = 0; i < 2; i++) made->is_spread |= parts[i]->is_spread && parts[i]->rank == made->rank;
     bool are_whole = lp_onnx_type_whole(parts[0]->type) && lp_onnx_type_whole(parts[1]->type);
     for (uint64_t i = 0; i < made->count; i++, meet_next(&meet)) {
         if (!are_whole) {
@@ -231,17 +234,21 @@ enum lp_code lp_onnx_fold_filled(struct lp_onnx *onnx, const struct lp_onnx_node
     const int64_t *shape = NULL;
     uint64_t dims[LP_ONNX_RANK_MAX];
     size_t count = 0;
+    bool spread = false;
     LP_TRY(lp_onnx_list(onnx, node, "", 0, &shape, &count, err));
     LP_TRY(lp_onnx_tensor_attribute(onnx, node, "value", &value, err));
     if (count > LP_ONNX_RANK_MAX) return lp_onnx_refuse(node, err, "%zu axes", count);
     for (size_t i = 0; i < count; i++) {
-        if (shape[i] < 0) return lp_onnx_refuse(node, err, "axis %zu is the number of rows, or negative", i);
-        dims[i] = (uint64_t)shape[i];
+        spread |= shape[i] == LP_ONNX_BATCH && i == 0;
+        if (shape[i] < 0 && !(spread && i == 0))
+            return lp_onnx_refuse(node, err, "axis %zu is the number of rows, or negative", i);
+        dims[i] = shape[i] < 0 ? 1 : (uint64_t)shape[i];
     }
     if (value != NULL && (value->count != 1 || value->type == LP_ONNX_STRING))
         return lp_onnx_bad(node, err, "its value is no number");
     LP_TRY(lp_onnx_constant_new(onnx, value != NULL ? computed(value->type) : LP_ONNX_FLOAT, (uint32_t)count, dims,
                                 &made, err));
+    made->is_spread = spread;
     for (uint64_t i = 0; value != NULL && i < made->count; i++) {
         if (lp_onnx_type_whole(made->type)) lp_onnx_put_whole(made, i, lp_onnx_whole_at(value, 0));
         else lp_onnx_put_number(made, i, lp_onnx_number_at(value, 0));

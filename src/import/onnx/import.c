@@ -20,6 +20,15 @@ static const struct lp_onnx_op *find_op(const struct lp_onnx_node *node)
     return NULL;
 }
 
+/* Ops that leave the first axis of a constant in its place. */
+static bool takes_spread(const struct lp_onnx_node *node)
+{
+    static const char *const ops[] = {"Add", "Sub", "Mul", "Div", "Min", "Max", "Pow", "Concat", "Identity"};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (strcmp(node->op, ops[i]) == 0) return true;
+    return false;
+}
+
 static bool all_known(const struct lp_onnx *onnx, const struct lp_onnx_node *node)
 {
     for (uint32_t i = 0; i < node->input_count; i++) {
@@ -40,6 +49,9 @@ static enum lp_code lower(struct lp_onnx *onnx, const struct lp_onnx_node *node,
         bool row_scale = value != NULL && value->kind == LP_ONNX_CONSTANT && value->known->is_row_scale;
         if (row_scale && strcmp(node->op, "Mul") != 0 && strcmp(node->op, "MatMulInteger") != 0)
             return lp_onnx_refuse(node, err, "a row's own scale is only multiplied in this release");
+        bool spread = value != NULL && value->kind == LP_ONNX_CONSTANT && value->known->is_spread;
+        if (spread && !takes_spread(node))
+            return lp_onnx_refuse(node, err, "a constant of as many rows as the batch has");
     }
     bool known = all_known(onnx, node);
     enum lp_code (*act)(struct lp_onnx *, const struct lp_onnx_node *, struct lp_error *) =

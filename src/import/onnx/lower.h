@@ -112,6 +112,14 @@ LP_MUST_USE enum lp_code lp_onnx_emit_reshape(struct lp_onnx *onnx, const struct
                                               const uint32_t *dims, struct lp_onnx_value *ret_value,
                                               struct lp_error *err);
 
+/**
+ * A constant that is the same in every row, as a row value: its first axis must be the batch (is_spread), or of 1 where
+ * the model's batch is 1.
+ */
+LP_MUST_USE enum lp_code lp_onnx_spread(struct lp_onnx *onnx, const struct lp_onnx_node *node,
+                                        struct lp_onnx_constant *constant, struct lp_onnx_value *ret_value,
+                                        struct lp_error *err);
+
 /** F32 [columns, rows] of a constant [rows, columns]. */
 LP_MUST_USE enum lp_code lp_onnx_transposed(struct lp_onnx *onnx, const struct lp_tensor *tensor,
                                             const struct lp_tensor **ret_tensor, struct lp_error *err);

@@ -1,4 +1,5 @@
 #include "import/onnx/lower.h"
+#include "import/onnx/private.h"
 
 #include <string.h>
 
@@ -177,6 +178,37 @@ enum lp_code lp_onnx_transposed(struct lp_onnx *onnx, const struct lp_tensor *te
     return LP_OK;
 }
 
+/* 0 for every record: no key is its first column, or it is and its value is 0 too. */
+static enum lp_code zero_of_row(struct lp_onnx *onnx, struct lp_onnx_value *ret_value, struct lp_error *err)
+{
+    const uint64_t dims[] = {1};
+    struct lp_tensor *keys, *values;
+    void *data = NULL;
+    struct lp_onnx_value made = {.kind = LP_ONNX_ROW, .type = LP_ONNX_FLOAT};
+    uint32_t column = 0;
+    if (onnx->draft->column_count == 0) return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "a model without inputs");
+    LP_TRY(lp_onnx_tensor_new(onnx, LP_DTYPE_F64, 1, dims, &keys, &data, err));
+    LP_TRY(lp_onnx_tensor_new(onnx, LP_DTYPE_F32, 1, dims, &values, &data, err));
+    LP_TRY(lp_onnx_features_slice(onnx, 0, 1, &column, err));
+    const struct lp_graph_op op = {.kind = LP_GRAPH_MAP, .input_count = 1, .keys = keys, .values = values};
+    LP_TRY(lp_onnx_emit(onnx, op, &column, &made.graph_value, err));
+    *ret_value = made;
+    return LP_OK;
+}
+
+enum lp_code lp_onnx_spread(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_onnx_constant *constant,
+                            struct lp_onnx_value *ret_value, struct lp_error *err)
+{
+    const struct lp_tensor *tensor = NULL;
+    struct lp_onnx_value zero;
+    bool one = constant->rank > 0 && constant->dims[0] == 1;
+    if (!one || (!constant->is_spread && onnx->batch != 1))
+        return lp_onnx_refuse(node, err, "a constant that has the batch as an axis");
+    LP_TRY(lp_onnx_operand(onnx, node, constant, constant->rank, &tensor, err));
+    LP_TRY(zero_of_row(onnx, &zero, err));
+    return lp_onnx_emit_constant(onnx, node, LP_GRAPH_ADD, &zero, tensor, false, ret_value, err);
+}
+
 /* --- constants of constants --- */
 
 enum lp_code lp_onnx_join(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_onnx_constant *const *parts,
@@ -210,6 +242,7 @@ enum lp_code lp_onnx_join(struct lp_onnx *onnx, const struct lp_onnx_node *node,
             at += part;
         }
     made->has_batch = batch;
+    for (uint32_t i = 0; i < count; i++) made->is_spread |= parts[i]->is_spread && axis > 0;
     *ret_constant = made;
     return LP_OK;
 }

@@ -86,12 +86,19 @@ static enum lp_code join_rows(struct lp_onnx *onnx, const struct lp_onnx_node *n
     uint32_t *inputs = lp_storage_take(&onnx->draft->storage, node->input_count, sizeof *inputs, err), value = 0;
     struct lp_graph_op op = {.kind = LP_GRAPH_CONCAT, .input_count = node->input_count, .axis = axis};
     if (inputs == NULL) return lp_failed(err->code);
-    LP_TRY(lp_onnx_row(onnx, node, 0, &first, err));
+    struct lp_onnx_value spread;
+    for (uint32_t i = node->input_count; i-- > 0;)
+        if (lp_onnx_input(onnx, node, i) != NULL && lp_onnx_input(onnx, node, i)->kind == LP_ONNX_ROW)
+            first = lp_onnx_input(onnx, node, i);
     op.rank = first->rank;
     memcpy(op.dims, first->dims, sizeof op.dims);
     op.dims[axis] = 0;
     for (uint32_t i = 0; i < node->input_count; i++) {
-        LP_TRY(lp_onnx_row(onnx, node, i, &input, err));
+        input = lp_onnx_input(onnx, node, i);
+        if (input != NULL && input->kind == LP_ONNX_CONSTANT) {
+            LP_TRY(lp_onnx_spread(onnx, node, input->known, &spread, err));
+            input = &spread;
+        } else LP_TRY(lp_onnx_row(onnx, node, i, &input, err));
         bool fits = input->rank == op.rank;
         for (uint32_t k = 0; fits && k < op.rank; k++) fits = k == axis || input->dims[k] == op.dims[k];
         if (!fits) return lp_onnx_bad(node, err, "input %u has another shape than the first", i);
@@ -108,16 +115,34 @@ static enum lp_code join_rows(struct lp_onnx *onnx, const struct lp_onnx_node *n
 
 enum lp_code lp_onnx_lower_concat(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_error *err)
 {
-    const struct lp_onnx_value *first = lp_onnx_input(onnx, node, 0);
+    const struct lp_onnx_value *first = NULL;
     int64_t axis;
     uint32_t at = 0;
-    if (first == NULL) return lp_onnx_bad(node, err, "input 0 is missing");
+    for (uint32_t i = node->input_count; i-- > 0;) {
+        const struct lp_onnx_value *input = lp_onnx_input(onnx, node, i);
+        if (input == NULL) return lp_onnx_bad(node, err, "input %u is missing", i);
+        if (input->kind != LP_ONNX_CONSTANT) first = input;
+    }
     if (lp_onnx_attribute(node, "axis") == NULL) return lp_onnx_bad(node, err, "`axis` is missing");
     LP_TRY(lp_onnx_int(node, "axis", 0, &axis, err));
-    if (first->kind == LP_ONNX_CONSTANT)
-        return lp_onnx_refuse(node, err, "a constant beside computed values in this release");
     LP_TRY(lp_onnx_row_axis(node, first, axis, &at, err));
     return first->kind == LP_ONNX_TEXT ? join_texts(onnx, node, at, err) : join_rows(onnx, node, at, err);
+}
+
+/* The number of rows is only known in 64 bits: what it is joined with is widened too. */
+static enum lp_code widen_shapes(struct lp_onnx *onnx, struct lp_onnx_constant **parts, uint32_t count,
+                                 struct lp_error *err)
+{
+    bool batch = false;
+    for (uint32_t i = 0; i < count; i++) batch |= parts[i]->has_batch;
+    for (uint32_t i = 0; batch && i < count; i++) {
+        struct lp_onnx_constant *wide = NULL;
+        if (parts[i]->type == LP_ONNX_INT64 || !lp_onnx_type_whole(parts[i]->type)) continue;
+        LP_TRY(lp_onnx_constant_new(onnx, LP_ONNX_INT64, parts[i]->rank, parts[i]->dims, &wide, err));
+        for (uint64_t k = 0; k < wide->count; k++) lp_onnx_put_whole(wide, k, lp_onnx_whole_at(parts[i], k));
+        parts[i] = wide;
+    }
+    return LP_OK;
 }
 
 enum lp_code lp_onnx_fold_concat(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_error *err)
@@ -128,6 +153,7 @@ enum lp_code lp_onnx_fold_concat(struct lp_onnx *onnx, const struct lp_onnx_node
     uint32_t at = 0;
     if (parts == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < node->input_count; i++) LP_TRY(lp_onnx_known(onnx, node, i, &parts[i], err));
+    LP_TRY(widen_shapes(onnx, parts, node->input_count, err));
     LP_TRY(lp_onnx_int(node, "axis", 0, &axis, err));
     LP_TRY(lp_onnx_axis(node, axis, parts[0]->rank, &at, err));
     LP_TRY(lp_onnx_join(onnx, node, parts, node->input_count, at, &made, err));

@@ -103,6 +103,22 @@ static enum lp_code read_quantized(struct lp_onnx *onnx, const struct lp_onnx_no
     return LP_OK;
 }
 
+/* A number for each part of attribute `axis`, as constant that is broadcast along it. */
+static enum lp_code along_axis(struct lp_onnx *onnx, const struct lp_onnx_node *node, const struct lp_onnx_value *input,
+                               struct lp_onnx_constant **constant, struct lp_error *err)
+{
+    uint64_t dims[LP_GRAPH_RANK_MAX] = {1, 1, 1, 1};
+    int64_t axis;
+    uint32_t at = 0;
+    if ((*constant)->count == 1) return LP_OK;
+    LP_TRY(lp_onnx_int(node, "axis", 1, &axis, err));
+    LP_TRY(lp_onnx_row_axis(node, input, axis, &at, err));
+    if ((*constant)->rank != 1 || (*constant)->count != input->dims[at])
+        return lp_onnx_refuse(node, err, "%llu scales for axis %u", (unsigned long long)(*constant)->count, at + 1);
+    dims[at] = (*constant)->count;
+    return lp_onnx_reshaped(onnx, *constant, input->rank, dims, constant, err);
+}
+
 /* Whole numbers of the record: (x - zero) scale. */
 static enum lp_code dequantize_wholes(struct lp_onnx *onnx, const struct lp_onnx_node *node,
                                       const struct lp_onnx_value *input, struct lp_error *err)
@@ -111,9 +127,10 @@ static enum lp_code dequantize_wholes(struct lp_onnx *onnx, const struct lp_onnx
     struct lp_onnx_constant *scale = NULL, *zero = NULL;
     const struct lp_tensor *constant = NULL;
     LP_TRY(lp_onnx_known(onnx, node, 1, &scale, err));
-    if (scale->count != 1) return lp_onnx_refuse(node, err, "a scale for each part");
+    LP_TRY(along_axis(onnx, node, input, &scale, err));
     if (lp_onnx_input(onnx, node, 2) != NULL) {
         LP_TRY(lp_onnx_known(onnx, node, 2, &zero, err));
+        LP_TRY(along_axis(onnx, node, input, &zero, err));
         LP_TRY(lp_onnx_operand(onnx, node, zero, input->rank + 1, &constant, err));
         LP_TRY(lp_onnx_emit_constant(onnx, node, LP_GRAPH_SUB, input, constant, false, &moved, err));
     }

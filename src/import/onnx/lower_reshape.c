@@ -294,6 +294,7 @@ enum lp_code lp_onnx_fold_expand(struct lp_onnx *onnx, const struct lp_onnx_node
     const int64_t *target = NULL;
     uint64_t dims[LP_ONNX_RANK_MAX], strides[LP_ONNX_RANK_MAX] = {0}, at[LP_ONNX_RANK_MAX] = {0}, stride = 1;
     size_t count = 0;
+    bool spread = false;
     LP_TRY(lp_onnx_known(onnx, node, 0, &data, err));
     LP_TRY(lp_onnx_list(onnx, node, "shape", 1, &target, &count, err));
     uint32_t rank =
@@ -302,6 +303,8 @@ enum lp_code lp_onnx_fold_expand(struct lp_onnx *onnx, const struct lp_onnx_node
     for (uint32_t i = rank; i-- > 0;) {
         uint64_t have = i + data->rank >= rank ? data->dims[i + data->rank - rank] : 1;
         int64_t want = i + count >= rank ? target[i + count - rank] : 1;
+        spread |= i == 0 && want == LP_ONNX_BATCH && have == 1;
+        if (i == 0 && spread) want = 1;
         if (want < 0 || (have != 1 && want != 1 && have != (uint64_t)want))
             return lp_onnx_refuse(node, err, "axis %u of %llu to %lld", i, (unsigned long long)have, (long long)want);
         dims[i] = have == 1 ? (uint64_t)want : have;
@@ -309,6 +312,7 @@ enum lp_code lp_onnx_fold_expand(struct lp_onnx *onnx, const struct lp_onnx_node
         stride *= have;
     }
     LP_TRY(lp_onnx_constant_new(onnx, data->type, rank, dims, &made, err));
+    made->is_spread = spread;
     size_t bytes = lp_onnx_type_bytes(data->type);
     unsigned char *to = (unsigned char *)(uintptr_t)made->data;
     for (uint64_t i = 0; i < made->count; i++, to += bytes) {

@@ -57,6 +57,7 @@ struct lp_onnx_constant {
     const void *data;               /* [count] of the type; STRING: struct lp_span [count] */
     bool has_batch;                 /* some element is LP_ONNX_BATCH */
     const struct lp_tensor *floats; /* as F32 tensor of the draft, made once: lp_onnx_tensor */
+    bool is_spread;                 /* its first axis, of 1, stands for the batch: the same in every row */
     bool is_row_scale; /* of DynamicQuantizeLinear: known for each row only, and in the layer already: stands for 1 */
     /* What it was dequantized from, or NULL: 8-bit integers, with a scale of one element or one an index of `axis`. */
     const struct lp_onnx_constant *quantized, *quantized_scale, *quantized_zero;
