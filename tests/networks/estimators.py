@@ -170,7 +170,6 @@ BUILDERS = {
     "one-hot whole numbers": codes(fixed(_pre.OneHotEncoder, handle_unknown="ignore"), fixed(_linear.LogisticRegression)),
     "ordinal whole numbers": codes(fixed(_pre.OrdinalEncoder), seeded(_ensemble.RandomForestClassifier, n_estimators=5)),
     "naive bayes": plain(piped(_scale, fixed(sklearn.naive_bayes.GaussianNB)), 3),
-    "bagging": plain(seeded(_ensemble.BaggingRegressor, n_estimators=4), 0),
     "voting": plain(lambda rng: _ensemble.VotingRegressor([
         ("a", _linear.Ridge()), ("b", sklearn.tree.DecisionTreeRegressor(max_depth=3))]), 0),
 }
