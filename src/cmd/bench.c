@@ -3,6 +3,7 @@
 #include "cmd/bundles.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "cmd/step_times.h"
 #include "cmd/terminal.h"
 #include "control/source.h"
 #include "core/cpu.h"
@@ -25,7 +26,9 @@ const struct lp_command lp_command_bench = {
         "Times the graph and its link (not decoding or cleaning) on one core: batches of 1 to 1024 rows, for each "
         "level\n"
         "of this CPU's instruction sets that changes a kernel. Rows are drawn anew, near the thresholds of trees. The\n"
-        "best of many rounds counts, in CPU time. Prices are for the best level at that batch size.\n"
+        "best of many rounds counts, in CPU time. Prices are for the best level at that batch size. The first level's "
+        "steps\n"
+        "follow one by one: kernel, rate, and share of the fp32 multiply-adds that this core was measured to do.\n"
         "\n"
         "  --price-per-core-hour PRICE  of a CPU core, in your currency; prints the price of a million rows\n"
         "  --seconds TIME               for all of it, 3s by default (500ms, 3s, 1m)\n"
@@ -36,6 +39,7 @@ const struct lp_command lp_command_bench = {
 };
 
 enum { LEVELS_MAX = 4, BATCHES = 6, BATCH_MAX = 1024, ROWS_MAX = 4096, ROUND_ROWS_MIN = 64 };
+enum { STEPS_BATCH = 64, STEPS_SHARE = 10 }; /* and a tenth of the time for the steps one by one */
 enum { ROWS_MAX_BYTES = 128 << 20 }; /* wide models are timed with fewer rows, and without batches larger than those */
 
 static const uint32_t batches[BATCHES] = {1, 4, 16, 64, 256, BATCH_MAX};
@@ -55,6 +59,7 @@ struct bench {
     float *scores;                   /* [BATCH_MAX][output_count] */
     struct level levels[LEVELS_MAX];
     uint32_t level_count;
+    struct lp_step_times steps; /* of the best level */
     double price_per_core_hour; /* 0: not asked */
     int64_t time_ms;
 };
@@ -158,6 +163,7 @@ static void print_table(const struct bench *bench)
     }
     puts("\nkernels");
     for (uint32_t l = 0; l < bench->level_count; l++) print_kernels(&bench->levels[l]);
+    lp_step_times_print(&bench->steps);
 }
 
 static json_t *level_json(const struct bench *bench, const struct level *level)
@@ -181,8 +187,10 @@ static bool print_json(const struct bench *bench)
     json_t *levels = json_array();
     for (uint32_t l = 0; l < bench->level_count; l++)
         json_array_append_new(levels, level_json(bench, &bench->levels[l]));
-    json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", bench->bundle->name, "version", bench->bundle->version,
-                            "sha256", sha256, "cpu", lp_cpu_level(), "levels", levels);
+    json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:o, s:f, s:i, s:o}", "name", bench->bundle->name, "version",
+                            bench->bundle->version, "sha256", sha256, "cpu", lp_cpu_level(), "levels", levels,
+                            "peak_gflops", bench->steps.peak_gflops, "steps_batch", (int)bench->steps.batch, "steps",
+                            lp_step_times_json(&bench->steps));
     char *text = all != NULL ? json_dumps(all, JSON_INDENT(1)) : NULL;
     if (text != NULL) puts(text);
     bool printed = text != NULL;
@@ -208,6 +216,9 @@ static enum lp_code bench_bundle(struct bench *bench, bool json, struct lp_error
     if (bench->scores == NULL) return lp_fail_memory(err, bytes);
     LP_TRY(add_levels(bench, err));
     measure_all(bench);
+    uint32_t batch = bench->row_count < STEPS_BATCH ? bench->row_count : STEPS_BATCH;
+    LP_TRY(lp_step_times_measure(bench->levels[0].plan, bench->rows, batch, (double)bench->time_ms * 1e6 / STEPS_SHARE,
+                                 &bench->steps, err));
     if (!json) print_table(bench);
     else if (!print_json(bench)) return lp_fail_memory(err, BATCHES * sizeof(json_t *));
     return LP_OK;
@@ -219,6 +230,7 @@ static void release(struct bench *bench)
         lp_infer_free(bench->levels[l].infer);
         lp_plan_free(bench->levels[l].plan);
     }
+    lp_step_times_done(&bench->steps);
     free(bench->rows);
     free(bench->scores);
 }

@@ -3,6 +3,7 @@
 #include "core/checked.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 /* xorshift64: speed and repeatability are all that is asked. */
@@ -65,6 +66,36 @@ static enum lp_code draw_tree_rows(const struct lp_trees *trees, uint32_t column
     return LP_OK;
 }
 
+/* Where a value that only moves columns of the row lies in it; false: it does not. */
+static bool find_column(const struct lp_bundle *bundle, uint32_t value, uint32_t *ret_column)
+{
+    uint32_t column = 0;
+    while (value > 0) {
+        const struct lp_op *op = &bundle->ops[value - 1];
+        bool picks = op->kind == LP_OP_GATHER && op->in.rank == 1 && op->indices->count == 1;
+        if (op->kind == LP_OP_SLICE && op->in.rank == 1 && op->step == 1) column += op->start;
+        else if (picks && op->indices->dtype == LP_DTYPE_I64) column += (uint32_t) * (const int64_t *)op->indices->data;
+        else if (picks) column += (uint32_t) * (const int32_t *)op->indices->data;
+        else if (op->kind != LP_OP_RESHAPE) return false;
+        value = op->inputs[0];
+    }
+    *ret_column = column;
+    return true;
+}
+
+/* Ids that an embedding reads straight from the row are some of its table's. */
+static void draw_ids(const struct lp_bundle *bundle, uint32_t row_count, double *rows, uint64_t *state)
+{
+    for (uint32_t i = 0; i < bundle->op_count; i++) {
+        const struct lp_op *op = &bundle->ops[i];
+        uint32_t column;
+        if (op->kind != LP_OP_EMBEDDING || !find_column(bundle, op->inputs[0], &column)) continue;
+        for (uint32_t r = 0; r < row_count; r++)
+            for (uint32_t k = 0; k < op->in_width; k++)
+                rows[(size_t)r * bundle->column_count + column + k] = (double)(draw(state) % op->weight->dims[0]);
+    }
+}
+
 enum lp_code lp_bench_rows(const struct lp_bundle *bundle, uint32_t row_count, double **ret_rows, struct lp_error *err)
 {
     size_t bytes;
@@ -75,7 +106,10 @@ enum lp_code lp_bench_rows(const struct lp_bundle *bundle, uint32_t row_count, d
     if (rows == NULL) return lp_fail_memory(err, bytes);
     const struct lp_trees *trees = trees_of(bundle);
     for (size_t i = 0; i < bytes / sizeof *rows; i++) rows[i] = draw_even(&state);
-    enum lp_code rc = trees != NULL ? draw_tree_rows(trees, bundle->column_count, row_count, rows, err) : LP_OK;
+    draw_ids(bundle, row_count, rows, &state);
+    enum lp_code rc = trees != NULL && bundle->op_count == 1
+                          ? draw_tree_rows(trees, bundle->column_count, row_count, rows, err)
+                          : LP_OK;
     if (rc == LP_OK) *ret_rows = rows;
     else free(rows);
     return rc;

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /**
- * Cleaned rows, the same at every call: a column that trees compare is drawn from its thresholds with a spread, others
- * evenly from -2 to 2, where normalized values are. No value is missing.
+ * Cleaned rows, the same at every call: a column that trees compare is drawn from its thresholds with a spread, ids of
+ * embeddings from their tables, others evenly from -2 to 2, where normalized values are. No value is missing.
  * @param ret_rows [row_count][column_count], to free
  */
 LP_MUST_USE enum lp_code lp_bench_rows(const struct lp_bundle *bundle, uint32_t row_count, double **ret_rows,

@@ -1,7 +1,9 @@
 /* lepton inspect: what a bundle is, for people; --json for programs. */
+#include "cmd/bench_rows.h"
 #include "cmd/bundles.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "cmd/step_times.h"
 #include "cmd/terminal.h"
 #include "control/source.h"
 #include "core/buffer.h"
@@ -9,19 +11,24 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int run(int argc, char **argv);
 
+enum { PLAN_BATCH = 64, PLAN_NS = 100 * 1000 * 1000 };
+
 const struct lp_command lp_command_inspect = {
     .name = "inspect",
     .help = "show a bundle: features, policies, graph and kernels",
-    .usage = "usage: lepton inspect BUNDLE [--json]\n"
+    .usage = "usage: lepton inspect BUNDLE [--plan] [--json]\n"
              "\n"
              "Shows who made the model, its features in the model's order with what is done to each, and the graph "
              "with the\n"
              "kernels that this CPU gets. The golden rows are not scored: `lepton check BUNDLE` does that.\n"
              "\n"
+             "  --plan  the graph as it runs here: each step's shapes, kernel, place in memory and work, then what\n"
+             "          it takes at batch 64 and the share of this core's measured peak\n"
              "  --json  the manifest as it is in the file\n"
              "\n"
              "example: lepton inspect ctr.safetensors --json | jq '.features[].name'\n",
@@ -119,12 +126,11 @@ static void print_feature(uint32_t index, const struct lp_feature *feature)
     lp_buffer_done(&text);
 }
 
-static void print_graph(const char *text)
+static void print_text(const char *indent, const char *text)
 {
-    puts("\ngraph");
     while (*text != '\0') {
         size_t bytes = strcspn(text, "\n");
-        lp_print_safe(stdout, "  %.*s\n", (int)bytes, text);
+        lp_print_safe(stdout, "%s%.*s\n", indent, (int)bytes, text);
         text += bytes + (text[bytes] == '\n');
     }
 }
@@ -143,21 +149,43 @@ static void print_bundle(const char *path, const struct lp_model *model)
     printf("\nfeatures: %u in %u columns\n  index  kind     column+count normalization or encoding    name; policies\n",
            bundle->feature_count, bundle->column_count);
     for (uint32_t i = 0; i < bundle->feature_count; i++) print_feature(i, &bundle->features[i]);
-    print_graph(lp_plan_describe(model->plan));
+    puts("\ngraph");
+    print_text("  ", lp_plan_describe(model->plan));
+}
+
+/* The plan, and its steps timed. */
+static enum lp_code print_plan(const struct lp_model *model, struct lp_error *err)
+{
+    struct lp_step_times times = {0};
+    double *rows = NULL;
+    print_text("", lp_plan_table(model->plan));
+    if (lp_plan_step_count(model->plan) == 0) return LP_OK;
+    LP_TRY(lp_bench_rows(model->bundle, PLAN_BATCH, &rows, err));
+    enum lp_code rc = lp_step_times_measure(model->plan, rows, PLAN_BATCH, PLAN_NS, &times, err);
+    free(rows);
+    if (rc != LP_OK) return rc;
+    lp_step_times_print(&times);
+    lp_step_times_done(&times);
+    return LP_OK;
 }
 
 static int run(int argc, char **argv)
 {
-    bool json = false;
-    const struct lp_option options[] = {{.name = "json", .type = LP_OPTION_FLAG, .value = &json}};
+    bool json = false, plan = false;
+    const struct lp_option options[] = {{.name = "json", .type = LP_OPTION_FLAG, .value = &json},
+                                        {.name = "plan", .type = LP_OPTION_FLAG, .value = &plan}};
     struct lp_operands operands;
-    int code = lp_options_parse(&lp_command_inspect, argc, argv, options, 1, 1, 1, &operands);
+    int code = lp_options_parse(&lp_command_inspect, argc, argv, options, 2, 1, 1, &operands);
     if (code >= 0) return code;
+    if (plan && json) return lp_command_misuse(&lp_command_inspect, "--plan and --json: choose one");
     struct lp_model *model = NULL;
     struct lp_error err;
     if (lp_bundles_load(operands.items[0], &model, &err) != LP_OK) return lp_command_fail(&lp_command_inspect, &err);
-    if (json) puts(model->bundle->manifest_json);
+    enum lp_code rc = LP_OK;
+    if (plan) rc = print_plan(model, &err);
+    else if (json) puts(model->bundle->manifest_json);
     else print_bundle(operands.items[0], model);
     lp_model_unref(model);
+    if (rc != LP_OK) return lp_command_fail(&lp_command_inspect, &err);
     return lp_command_finish(&lp_command_inspect, LP_EXIT_OK);
 }

@@ -307,7 +307,7 @@ void lp_infer_run_candidates(struct lp_infer *infer, const double *record, const
 static double now_ns(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 

@@ -88,7 +88,8 @@ void lp_infer_run_candidates(struct lp_infer *infer, const double *record, const
 /** Steps computed so far, times their rows. */
 uint64_t lp_infer_step_rows(const struct lp_infer *infer);
 
-/** As lp_infer_run without the link, timed: ret_ns[step] is what each step took, nanoseconds. For `bench`. */
+/** As lp_infer_run without the link, timed: ret_ns[step] is what each step took, nanoseconds of the wall clock
+ * (whose reading is cheap): take the best of many. For `bench`. */
 void lp_infer_time(struct lp_infer *infer, const double *rows, uint32_t row_count, double *ret_ns);
 
 /** Check OpenBLAS once at start: LP_E_UNSUPPORTED for a build that is not the pthread one; sets its threads to 1. */

@@ -63,7 +63,7 @@ static double run_binary(const float *z, const float *y, const float *weight, ui
         uint32_t count = rows - first < CHUNK ? rows - first : CHUNK, r = 0;
         const float *zs = z + first, *ys = y + first, *ws = weight != NULL ? weight + first : NULL;
         float p[CHUNK], part = 0, linear[CHUNK];
-        sigmoids(zs, count, 0, p);
+        sigmoids(zs, count, 0, 0, p);
         for (uint32_t i = 0; i < count; i++) linear[i] = (zs[i] > 0 ? zs[i] : 0.0f) - ys[i] * zs[i];
         for (; ws == NULL && count - r >= GROUP; r += GROUP) {
             float product = 1;

@@ -36,6 +36,19 @@ class Bench(unittest.TestCase):
         self.check_levels(answer)
         self.assertNotIn("price_per_million", answer["levels"][0]["results"][0])
 
+    def test_each_step_has_a_kernel_a_rate_and_a_share_of_the_peak(self):
+        answer = self.answer(os.path.join(HERE, "../data/golden/net_deepfm.safetensors"))
+        self.assertGreater(answer["peak_gflops"], 0)
+        self.assertEqual(answer["steps_batch"], 64)
+        kinds = {step["op"] for step in answer["steps"]}
+        self.assertEqual(kinds, {"embedding", "reduce", "mul", "sub", "matmul", "concat", "dense", "add", "norm"})
+        for step in answer["steps"]:
+            self.assertGreater(step["ns_per_row"], 0)
+            self.assertEqual("gflops" in step, step["op"] in ("dense", "matmul"))
+            if "gflops" in step:
+                self.assertAlmostEqual(step["gflops"] * step["ns_per_row"] / step["flops"], 1)
+                self.assertAlmostEqual(step["share_of_peak"] * answer["peak_gflops"] / step["gflops"], 1)
+
     def test_trees_are_timed_and_named_by_kernel(self):
         with tempfile.TemporaryDirectory() as folder:
             bundle = os.path.join(folder, "trees.safetensors")

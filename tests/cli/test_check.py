@@ -1,6 +1,7 @@
 """lepton check and lepton inspect."""
 
 import json
+import os
 import time
 import unittest
 
@@ -8,6 +9,8 @@ import numpy as np
 
 import program
 from program import bundle, run, write
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 PROPERTIES = """kafka.bootstrap.servers=127.0.0.1:1
 input.topics=clicks
@@ -183,6 +186,18 @@ class Check(unittest.TestCase):
         code, out, _ = run("inspect", mixed.path)
         self.assertEqual(code, 0)
         self.assertIn("age <- user.age; missing mean 38.5, outlier clip [0, 120]", out)
+
+    def test_inspect_plan_prints_each_step_and_what_it_takes(self):
+        net = os.path.join(HERE, "../data/golden/net_deepfm.safetensors")
+        code, out, err = run("inspect", net, "--plan")
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"(?m)^ +1  embedding +\[1\] +\[1,8\] .* t0$")
+        self.assertRegex(out, r"(?m)^ *\d+  dense +\[89\] +\[24\] +\w+ +relu +\d+\+\d+ +96 +0\.0043  t9$")
+        self.assertRegex(out, r"a row: \d+ bytes of arena \(\d+ without sharing\)")
+        self.assertNotIn("reshape", out)  # views take no step
+        self.assertRegex(out, r"(?m)^steps at batch 64; the fp32 peak of this core is \d+\.\d GFLOP/s")
+        self.assertRegex(out, r"(?m)^ *\d+  dense +\w+ +[\d.]+ +[\d.]+ +[\d.]+%  t9$")
+        self.assertEqual(run("inspect", net, "--plan", "--json")[0], 2)
 
     def test_names_of_a_bundle_cannot_steer_the_terminal(self):
         manifest = json.loads(json.dumps(self.model.manifest))
