@@ -123,6 +123,7 @@ enum lp_code lp_onnx_lower_concat(struct lp_onnx *onnx, const struct lp_onnx_nod
         if (input == NULL) return lp_onnx_bad(node, err, "input %u is missing", i);
         if (input->kind != LP_ONNX_CONSTANT) first = input;
     }
+    if (first == NULL) return lp_onnx_bad(node, err, "it has no inputs");
     if (lp_onnx_attribute(node, "axis") == NULL) return lp_onnx_bad(node, err, "`axis` is missing");
     LP_TRY(lp_onnx_int(node, "axis", 0, &axis, err));
     LP_TRY(lp_onnx_row_axis(node, first, axis, &at, err));
