@@ -124,6 +124,7 @@ static void to_float(const double *restrict from, size_t count, float *restrict 
 
 static void load_rows(const struct lp_plan *plan, const struct lp_frame *frame)
 {
+    if (plan->prefetch_count > 0) lp_plan_prefetch(plan, frame);
     if (!plan->reads_floats) return;
     to_float(frame->rows, frame->row_count * frame->row_stride, lp_frame_at(frame, &plan->features));
 }

@@ -49,6 +49,9 @@ static enum lp_code build_steps(struct lp_plan *plan, struct lp_error *err)
     plan->steps = calloc(n, sizeof *plan->steps);
     if (plan->steps == NULL) return lp_fail_memory(err, n * sizeof *plan->steps);
     plan->bytes += n * sizeof *plan->steps;
+    plan->prefetches = calloc(n, sizeof *plan->prefetches);
+    if (plan->prefetches == NULL) return lp_fail_memory(err, n * sizeof *plan->prefetches);
+    plan->bytes += n * sizeof *plan->prefetches;
     LP_TRY(lp_plan_schedule(plan, err));
     for (uint32_t i = 0; i < plan->step_count; i++) LP_TRY(lp_plan_bind(plan, &plan->steps[i], err));
     return pack_all(plan, err);
@@ -92,6 +95,7 @@ void lp_plan_free(struct lp_plan *plan)
     free(plan->steps);
     free(plan->operands);
     free(plan->crossings);
+    free(plan->prefetches);
     free(plan->item_columns);
     free(plan->packed);
     free(plan->description);

@@ -145,6 +145,7 @@ struct lp_plan_step {
             struct lp_embedding_table table;
             int64_t padding_index;
             uint32_t id_count;
+            size_t value_bytes;
         } embedding;
         struct {
             struct lp_trees_model *model; /* owned */
@@ -167,6 +168,7 @@ struct lp_plan_step {
             uint32_t y_steps[LP_VALUE_RANK_MAX]; /* of the output; 0: folded */
             uint32_t folded;                     /* elements that go into one */
             enum lp_reduce function;
+            struct lp_axis_loops axis; /* sums over neighbours */
         } reduce;
         struct {
             uint32_t key_count;
@@ -202,6 +204,8 @@ struct lp_plan {
     struct lp_operand *operands; /* of all steps */
     uint32_t crossing_count;     /* record values that other steps read */
     struct lp_operand *crossings;
+    uint32_t prefetch_count; /* embedding steps with large tables that read the row */
+    uint32_t *prefetches;
     bool has_items;              /* some feature is of a candidate */
     unsigned char *item_columns; /* [column_count], 1: of a candidate; NULL without any */
     bool reads_floats;           /* a step reads the row as floats */
@@ -230,6 +234,9 @@ size_t lp_arena_place(struct lp_plan_root *roots, uint32_t count);
 /** description and table. */
 LP_MUST_USE enum lp_code lp_plan_write(struct lp_plan *plan, struct lp_error *err);
 
+/** Bring rows of large tables near, where the chunk has few rows. */
+void lp_plan_prefetch(const struct lp_plan *plan, const struct lp_frame *frame);
+
 /** Rows that go through all steps together, so that they stay in cache; 1 to rows_max. */
 uint32_t lp_plan_chunk_rows(const struct lp_plan *plan, uint32_t rows_max);
 
@@ -239,7 +246,8 @@ typedef enum lp_code lp_step_bind(struct lp_plan *plan, struct lp_plan_step *ste
 lp_step_bind lp_bind_dense, lp_bind_matmul;                                                       /* step_dense.c */
 lp_step_bind lp_bind_conv2d, lp_bind_pool;                                                        /* step_image.c */
 lp_step_bind lp_bind_activation, lp_bind_binary, lp_bind_prelu, lp_bind_impute, lp_bind_quantize; /* step_binary.c */
-lp_step_bind lp_bind_softmax, lp_bind_norm, lp_bind_reduce, lp_bind_unit;                         /* step_fold.c */
+lp_step_bind lp_bind_softmax, lp_bind_norm, lp_bind_unit;                                         /* step_fold.c */
+lp_step_bind lp_bind_reduce;                                                                      /* step_reduce.c */
 lp_step_bind lp_bind_concat, lp_bind_slice, lp_bind_gather, lp_bind_transpose;                    /* step_layout.c */
 lp_step_bind lp_bind_embedding, lp_bind_onehot, lp_bind_map, lp_bind_trees;                       /* step_lookup.c */
 

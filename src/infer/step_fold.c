@@ -1,4 +1,4 @@
-/* Steps that fold axes, or divide by what folding them gives. */
+/* Steps that divide by what folding an axis gives. */
 #include "infer/plan.h"
 
 #include <math.h>
@@ -81,111 +81,6 @@ enum lp_code lp_bind_norm(struct lp_plan *plan, struct lp_plan_step *step, const
                                         .weight = op->weight != NULL ? op->weight->data : NULL,
                                         .bias = op->bias != NULL ? op->bias->data : NULL,
                                         .epsilon = (float)op->epsilon};
-    return LP_OK;
-}
-
-/* Sums in double: a value may have a million elements. */
-static double begin_of(enum lp_reduce function)
-{
-    switch (function) {
-    case LP_REDUCE_PROD: return 1;
-    case LP_REDUCE_MAX:
-    case LP_REDUCE_LOG_SUM_EXP: return (double)-INFINITY;
-    case LP_REDUCE_MIN: return (double)INFINITY;
-    default: return 0;
-    }
-}
-
-static double fold(enum lp_reduce function, double all, double x)
-{
-    switch (function) {
-    case LP_REDUCE_SUM:
-    case LP_REDUCE_MEAN: return all + x;
-    case LP_REDUCE_MAX:
-    case LP_REDUCE_LOG_SUM_EXP: return x > all || isnan(x) ? x : all; /* its first pass: the maximum */
-    case LP_REDUCE_MIN: return x < all || isnan(x) ? x : all;
-    case LP_REDUCE_PROD: return all * x;
-    case LP_REDUCE_L1: return all + fabs(x);
-    case LP_REDUCE_L2:
-    case LP_REDUCE_SUM_SQUARE: return all + x * x;
-    }
-    return all;
-}
-
-static float end_of(enum lp_reduce function, double all, uint32_t folded)
-{
-    if (function == LP_REDUCE_MEAN) all /= folded;
-    if (function == LP_REDUCE_L2) all = sqrt(all);
-    return (float)all;
-}
-
-/* Every element of a row into the one it folds to: all[place] = op(all[place], x). */
-#define EACH(step, x, statement)                                                              \
-    do {                                                                                      \
-        const uint32_t *n = (step)->reduce.counts, *s = (step)->reduce.y_steps;               \
-        const float *from = (x);                                                              \
-        for (uint32_t i0 = 0; i0 < n[0]; i0++)                                                \
-            for (uint32_t i1 = 0; i1 < n[1]; i1++)                                            \
-                for (uint32_t i2 = 0; i2 < n[2]; i2++) {                                      \
-                    size_t place = (size_t)i0 * s[0] + (size_t)i1 * s[1] + (size_t)i2 * s[2]; \
-                    for (uint32_t i3 = 0; i3 < n[3]; i3++, place += s[3]) {                   \
-                        double value = (double)*from++;                                       \
-                        statement;                                                            \
-                    }                                                                         \
-                }                                                                             \
-    } while (0)
-
-/* log(sum(exp(x - max))) + max; an infinite maximum is the answer. */
-static void finish_log_sum_exp(const struct lp_plan_step *step, const float *x, const double *max, double *sum,
-                               float *y)
-{
-    uint32_t width = step->output.width;
-    for (uint32_t i = 0; i < width; i++) sum[i] = 0;
-    EACH(step, x, sum[place] += isinf(max[place]) ? 0 : exp(value - max[place]));
-    for (uint32_t i = 0; i < width; i++) y[i] = (float)(isinf(max[i]) ? max[i] : max[i] + log(sum[i]));
-}
-
-static void run_reduce(const struct lp_plan_step *step, const struct lp_frame *frame)
-{
-    enum lp_reduce function = step->reduce.function;
-    const float *x = lp_frame_at(frame, &step->inputs[0]);
-    float *y = lp_frame_at(frame, &step->output);
-    uint32_t width = step->output.width;
-    double *all = frame->scratch;
-    for (uint32_t r = 0; r < frame->row_count; r++, x += step->inputs[0].stride, y += step->output.stride) {
-        for (uint32_t i = 0; i < width; i++) all[i] = begin_of(function);
-        if (function == LP_REDUCE_SUM || function == LP_REDUCE_MEAN) EACH(step, x, all[place] += value);
-        else EACH(step, x, all[place] = fold(function, all[place], value));
-        if (function == LP_REDUCE_LOG_SUM_EXP) finish_log_sum_exp(step, x, all, all + width, y);
-        else
-            for (uint32_t i = 0; i < width; i++) y[i] = end_of(function, all[i], step->reduce.folded);
-    }
-}
-
-static size_t scratch_reduce(const struct lp_plan_step *step, uint32_t row_count)
-{
-    (void)row_count;
-    return 2 * (size_t)step->output.width * sizeof(double);
-}
-
-enum lp_code lp_bind_reduce(struct lp_plan *plan, struct lp_plan_step *step, const struct lp_op *op,
-                            struct lp_error *err)
-{
-    uint32_t y_step = 1, skipped = LP_VALUE_RANK_MAX - op->in.rank;
-    (void)plan;
-    (void)err;
-    step->run = run_reduce;
-    step->kernel = "c";
-    step->reduce.function = op->reduce;
-    step->reduce.folded = op->in_width / op->out_width;
-    for (uint32_t i = 0; i < LP_VALUE_RANK_MAX; i++) step->reduce.counts[i] = 1;
-    for (uint32_t i = op->in.rank; i-- > 0;) {
-        bool folded = (op->axes >> i & 1) != 0;
-        step->reduce.counts[skipped + i] = op->in.dims[i];
-        step->reduce.y_steps[skipped + i] = folded ? 0 : y_step;
-        if (!folded) y_step *= op->in.dims[i];
-    }
-    step->scratch_bytes = scratch_reduce;
     return LP_OK;
 }
 

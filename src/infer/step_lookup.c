@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PREFETCH_ROWS_MAX = 4, PREFETCH_TABLE_BYTES = 256 << 10 };
+
 /* Ids of the row itself come from its doubles, so that those above 2^24 are exact. */
 static void run_embedding(const struct lp_plan_step *step, const struct lp_frame *frame)
 {
@@ -18,6 +20,24 @@ static void run_embedding(const struct lp_plan_step *step, const struct lp_frame
         lp_embedding_indices_f32(lp_frame_at(frame, in), in->stride, frame->row_count, ids, table,
                                  step->embedding.padding_index, indices);
     step->embedding.run(table, indices, frame->row_count, ids, lp_frame_at(frame, &step->output), step->output.stride);
+}
+
+/* Few rows wait for every table's memory in turn: ask for all of it first. Many rows overlap by themselves. */
+void lp_plan_prefetch(const struct lp_plan *plan, const struct lp_frame *frame)
+{
+    enum { LINE_BYTES = 64 };
+    for (uint32_t s = 0; s < plan->prefetch_count && frame->row_count <= PREFETCH_ROWS_MAX; s++) {
+        const struct lp_plan_step *step = &plan->steps[plan->prefetches[s]];
+        const struct lp_embedding_table *table = &step->embedding.table;
+        const double *ids = frame->rows + step->inputs[0].column;
+        size_t bytes = table->width * step->embedding.value_bytes;
+        for (uint32_t r = 0; r < frame->row_count; r++, ids += frame->row_stride)
+            for (uint32_t i = 0; i < step->embedding.id_count; i++) {
+                if (!(ids[i] >= 0 && ids[i] < (double)table->row_count)) continue;
+                const unsigned char *row = (const unsigned char *)table->values + (size_t)ids[i] * bytes;
+                for (size_t at = 0; at < bytes; at += LINE_BYTES) __builtin_prefetch(row + at);
+            }
+    }
 }
 
 static size_t scratch_embedding(const struct lp_plan_step *step, uint32_t row_count)
@@ -49,7 +69,10 @@ enum lp_code lp_bind_embedding(struct lp_plan *plan, struct lp_plan_step *step, 
                                                         .pool = pools[op->bag],
                                                         .row_count = (uint32_t)op->weight->dims[0],
                                                         .width = (uint32_t)op->weight->dims[1]};
+    step->embedding.value_bytes = lp_dtype_bytes(op->weight->dtype);
     step->scratch_bytes = scratch_embedding;
+    if (step->inputs[0].of_features && op->weight->count * step->embedding.value_bytes > PREFETCH_TABLE_BYTES)
+        plan->prefetches[plan->prefetch_count++] = (uint32_t)(step - plan->steps);
     return LP_OK;
 }
 
