@@ -1,6 +1,7 @@
 /*
  * Activations against the C library's double functions, in units in the last place of the exact value. By default every
- * 1021st bit pattern of float; `kernels_activation --stride 1` takes all 2^32 (minutes a function).
+ * 4093rd bit pattern of float; `kernels_activation --stride 1 [function]` takes all 2^32 (minutes a function) and
+ * prints the worst errors.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,8 +21,39 @@
 enum { KERNELS_MAX = 8, CHUNK = 4096 };
 
 static const struct lp_activation_kernel *kernels[KERNELS_MAX];
-static uint32_t kernel_count, stride = 1021;
+static uint32_t kernel_count, stride = 4093;
+static bool report;
+static const char *only; /* a function's name: no other one */
 static const float alphas[] = {0.25f, 1.0f}, betas[] = {0.5f, 1.0f};
+
+static const char *const names[LP_ACT_COUNT] = {[LP_ACT_RELU] = "relu",
+                                                [LP_ACT_LEAKY_RELU] = "leaky_relu",
+                                                [LP_ACT_ELU] = "elu",
+                                                [LP_ACT_TANH] = "tanh",
+                                                [LP_ACT_SIGMOID] = "sigmoid",
+                                                [LP_ACT_GELU] = "gelu",
+                                                [LP_ACT_GELU_TANH] = "gelu_tanh",
+                                                [LP_ACT_SILU] = "silu",
+                                                [LP_ACT_SOFTPLUS] = "softplus",
+                                                [LP_ACT_SELU] = "selu",
+                                                [LP_ACT_CELU] = "celu",
+                                                [LP_ACT_SOFTSIGN] = "softsign",
+                                                [LP_ACT_HARD_SIGMOID] = "hard_sigmoid",
+                                                [LP_ACT_HARD_SILU] = "hard_silu",
+                                                [LP_ACT_MISH] = "mish",
+                                                [LP_ACT_THRESHOLDED_RELU] = "thresholded_relu",
+                                                [LP_ACT_CLIP] = "clip",
+                                                [LP_ACT_EXP] = "exp",
+                                                [LP_ACT_LOG] = "log",
+                                                [LP_ACT_SQRT] = "sqrt",
+                                                [LP_ACT_ABS] = "abs",
+                                                [LP_ACT_NEG] = "neg",
+                                                [LP_ACT_RECIPROCAL] = "reciprocal",
+                                                [LP_ACT_ERF] = "erf",
+                                                [LP_ACT_FLOOR] = "floor",
+                                                [LP_ACT_CEIL] = "ceil",
+                                                [LP_ACT_ROUND] = "round",
+                                                [LP_ACT_SIGN] = "sign"};
 
 static double exact_sigmoid(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
 
@@ -104,12 +136,12 @@ static double allowed(enum lp_activation_kind kind, double x, double want)
     }
 }
 
-/* Relative errors in ULP, for the report of the long form; what a denormal loses is in the absolute part. */
-static double worst_ulp;
+/* Relative errors in ULP of each kernel, for the report of the long form; what a denormal loses is in the bound. */
+static double worst_ulp[KERNELS_MAX];
 
-static void check(const char *name, enum lp_activation_kind kind, int parameters, float x, float y)
+static void check_against(uint32_t kernel, enum lp_activation_kind kind, float x, float y, double want)
 {
-    double want = exact(kind, (double)x, (double)alphas[parameters], (double)betas[parameters]);
+    const char *name = kernels[kernel]->name;
     if (isnan(want)) {
         if (!isnan(y)) fail_msg("%s kind %d: f(%.9g) is %.9g, want NaN", name, (int)kind, (double)x, (double)y);
         return;
@@ -126,7 +158,12 @@ static void check(const char *name, enum lp_activation_kind kind, int parameters
     if (!(error <= bound))
         fail_msg("%s kind %d: f(%.9g) is %.9g, want %.9g within %g", name, (int)kind, (double)x, (double)y, want,
                  bound);
-    if (fabs(want) >= (double)FLT_MIN) worst_ulp = fmax(worst_ulp, error / ulp_of(want));
+    if (fabs(want) >= (double)FLT_MIN) worst_ulp[kernel] = fmax(worst_ulp[kernel], error / ulp_of(want));
+}
+
+static void check(uint32_t kernel, enum lp_activation_kind kind, int parameters, float x, float y)
+{
+    check_against(kernel, kind, x, y, exact(kind, (double)x, (double)alphas[parameters], (double)betas[parameters]));
 }
 
 static float of_bits(uint32_t bits)
@@ -136,19 +173,30 @@ static float of_bits(uint32_t bits)
     return value;
 }
 
-static void check_all_patterns(const struct lp_activation_kernel *kernel, enum lp_activation_kind kind, int parameters)
+/* Every kernel on the same values, so that the exact ones are computed once. */
+static void check_all_patterns(enum lp_activation_kind kind, int parameters)
 {
     static float x[CHUNK], y[CHUNK];
-    worst_ulp = 0;
+    static double want[CHUNK];
+    memset(worst_ulp, 0, sizeof worst_ulp);
     for (uint64_t bits = 0; bits <= UINT32_MAX;) {
         size_t count = 0;
-        for (; count < CHUNK && bits <= UINT32_MAX; count++, bits += stride) x[count] = of_bits((uint32_t)bits);
-        kernel->run[kind](x, count, alphas[parameters], betas[parameters], y);
-        for (size_t i = 0; i < count; i++) check(kernel->name, kind, parameters, x[i], y[i]);
+        for (; count < CHUNK && bits <= UINT32_MAX; count++, bits += stride) {
+            x[count] = of_bits((uint32_t)bits);
+            want[count] = exact(kind, (double)x[count], (double)alphas[parameters], (double)betas[parameters]);
+        }
+        for (uint32_t k = 0; k < kernel_count; k++) {
+            if (kernels[k]->run[kind] == NULL) continue;
+            kernels[k]->run[kind](x, count, alphas[parameters], betas[parameters], y);
+            for (size_t i = 0; i < count; i++) check_against(k, kind, x[i], y[i], want[i]);
+        }
     }
-    if (stride == 1)
-        printf("%-8s kind %2d alpha %g beta %g: worst %.2f ULP over all floats\n", kernel->name, (int)kind,
-               (double)alphas[parameters], (double)betas[parameters], worst_ulp);
+    if (!report) return;
+    printf("%-16s alpha %-4g beta %-4g worst ULP:", names[kind], (double)alphas[parameters], (double)betas[parameters]);
+    for (uint32_t k = 0; k < kernel_count; k++)
+        if (kernels[k]->run[kind] != NULL) printf(" %s %.2f", kernels[k]->name, worst_ulp[k]);
+    printf("\n");
+    fflush(stdout);
 }
 
 static bool uses_parameters(enum lp_activation_kind kind)
@@ -160,12 +208,10 @@ static bool uses_parameters(enum lp_activation_kind kind)
 static void every_function_is_within_its_bound_over_all_floats(void **state)
 {
     (void)state;
-    for (uint32_t i = 0; i < kernel_count; i++) {
-        for (int k = 0; k < LP_ACT_COUNT; k++) {
-            enum lp_activation_kind kind = (enum lp_activation_kind)k;
-            for (int p = 0; kernels[i]->run[kind] != NULL && p < (uses_parameters(kind) ? 2 : 1); p++)
-                check_all_patterns(kernels[i], kind, p);
-        }
+    for (int k = 0; k < LP_ACT_COUNT; k++) {
+        enum lp_activation_kind kind = (enum lp_activation_kind)k;
+        if (only != NULL && strcmp(only, names[kind]) != 0) continue;
+        for (int p = 0; p < (uses_parameters(kind) ? 2 : 1); p++) check_all_patterns(kind, p);
     }
 }
 
@@ -181,7 +227,7 @@ static void limits_are_the_functions_own(void **state)
         for (int kind = 0; kind < LP_ACT_COUNT; kind++) {
             if (kernels[i]->run[kind] == NULL) continue;
             kernels[i]->run[kind](x, COUNT, alphas[0], betas[0], y);
-            for (int n = 0; n < COUNT; n++) check(kernels[i]->name, (enum lp_activation_kind)kind, 0, x[n], y[n]);
+            for (int n = 0; n < COUNT; n++) check(i, (enum lp_activation_kind)kind, 0, x[n], y[n]);
             assert_true(isnan(y[4]));
         }
         kernels[i]->run[LP_ACT_TANH](x, COUNT, 0.0f, 0.0f, y);
@@ -203,8 +249,7 @@ static void every_length_and_place_is_handled_and_nothing_else_touched(void **st
                     float *y = guarded_place(&to, count * sizeof *y, at_end);
                     for (size_t n = 0; n < count; n++) x[n] = (float)n * 0.37f - 4.0f;
                     kernels[i]->run[kind](x, count, alphas[0], betas[0], y);
-                    for (size_t n = 0; n < count; n++)
-                        check(kernels[i]->name, (enum lp_activation_kind)kind, 0, x[n], y[n]);
+                    for (size_t n = 0; n < count; n++) check(i, (enum lp_activation_kind)kind, 0, x[n], y[n]);
                     kernels[i]->run[kind](x, count, alphas[0], betas[0], x);
                     assert_true(count == 0 || memcmp(x, y, count * sizeof *x) == 0);
                 }
@@ -306,6 +351,8 @@ int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "--stride") == 0) stride = (uint32_t)strtoul(argv[2], NULL, 10);
     if (stride == 0) stride = 1;
+    report = argc > 2;
+    if (argc > 3) only = argv[3];
     kernel_count = lp_activation_kernels(lp_cpu_get(), kernels, KERNELS_MAX);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_are_the_functions_own),

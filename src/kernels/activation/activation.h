@@ -3,7 +3,7 @@
  *
  * y may be x. NaN stays NaN. The vector forms round exp by a degree-7 polynomial after Cody-Waite reduction (Cephes
  * expf); sigmoid divides by 1 + exp(-|x|), tanh and elu go through expm1, so that nothing cancels near 0, and
- * gelu_tanh is x * sigmoid(2u). Against the exact value (tests/kernels/test_activation.c: every 1021st float, all with
+ * gelu_tanh is x * sigmoid(2u). Against the exact value (tests/kernels/test_activation.c: every 4093rd float, all with
  * --stride 1):
  *
  *     relu, leaky_relu, thresholded_relu, clip, abs, neg, floor, ceil, round, sign, sqrt, reciprocal   correctly
