@@ -12,6 +12,15 @@ static uint32_t value_columns(const struct lp_feature *f)
     if (f->kind == LP_FEATURE_VECTOR) columns = f->width;
     else if (f->kind == LP_FEATURE_CATEGORY && f->encoding == LP_ENCODING_ONEHOT)
         columns = (uint64_t)f->vocabulary_count + (f->unknown_bucket ? 1 : 0);
+    else if (f->kind == LP_FEATURE_CATEGORY && f->encoding == LP_ENCODING_HASH_ONEHOT) columns = f->vocabulary_count;
+    else if (f->kind == LP_FEATURE_TEXT) columns = f->vocabulary_count;
+    else if (f->kind == LP_FEATURE_NUMBER && f->normalize == LP_NORMALIZE_BUCKETS)
+        columns = (uint64_t)f->bucket_edge_count + 1;
+    if (f->kind == LP_FEATURE_TIME) {
+        columns = 0;
+        for (int part = 0; part < LP_TIME_PARTS; part++)
+            columns += f->time_parts[part] ? lp_time_part_columns((enum lp_time_part)part) : 0;
+    }
     return columns <= LP_BUNDLE_COLUMNS_MAX ? (uint32_t)columns : 0;
 }
 
@@ -36,7 +45,20 @@ static enum lp_code compile_number(struct lp_clean_feature *f, struct lp_error *
     return LP_OK;
 }
 
-static enum lp_code compile_category(struct lp_clean_feature *f, size_t *bytes, struct lp_error *err)
+static enum lp_code compile_cross(struct lp_clean_feature *f, const uint32_t *feature_slots, size_t *bytes,
+                                  struct lp_error *err)
+{
+    const struct lp_feature *spec = f->spec;
+    if (spec->cross_count == 0) return LP_OK;
+    f->cross_slots = calloc(spec->cross_count, sizeof *f->cross_slots);
+    if (f->cross_slots == NULL) return lp_fail_memory(err, spec->cross_count * sizeof *f->cross_slots);
+    for (uint32_t i = 0; i < spec->cross_count; i++) f->cross_slots[i] = feature_slots[spec->cross[i]];
+    *bytes += spec->cross_count * sizeof *f->cross_slots;
+    return LP_OK;
+}
+
+static enum lp_code compile_category(struct lp_clean_feature *f, const uint32_t *feature_slots, size_t *bytes,
+                                     struct lp_error *err)
 {
     const struct lp_feature *spec = f->spec;
     if (spec->vocabulary_count == 0) return fail_feature(spec, err, "its vocabulary is empty");
@@ -46,7 +68,8 @@ static enum lp_code compile_category(struct lp_clean_feature *f, size_t *bytes, 
     f->fill_index = LP_VOCABULARY_UNKNOWN;
     if (spec->missing == LP_MISSING_VALUE && spec->missing_value >= 0 && spec->missing_value < f->columns)
         f->fill_index = (uint32_t)spec->missing_value;
-    if (spec->encoding == LP_ENCODING_HASH) return LP_OK;
+    if (spec->encoding == LP_ENCODING_HASH || spec->encoding == LP_ENCODING_HASH_ONEHOT)
+        return compile_cross(f, feature_slots, bytes, err);
     size_t taken = 0;
     enum lp_code rc = lp_vocabulary_init(&f->vocabulary, spec->vocabulary, spec->vocabulary_count, &taken, err);
     if (rc != LP_OK) return lp_error_wrap(err, "clean: feature %s", spec->name);
@@ -55,18 +78,19 @@ static enum lp_code compile_category(struct lp_clean_feature *f, size_t *bytes, 
 }
 
 static enum lp_code compile_feature(struct lp_cleaner *cleaner, uint32_t index, const struct lp_bundle *bundle,
-                                    uint32_t slot, struct lp_error *err)
+                                    const uint32_t *feature_slots, struct lp_error *err)
 {
     const struct lp_feature *spec = &bundle->features[index];
     struct lp_clean_feature *f = &cleaner->features[index];
-    *f = (struct lp_clean_feature){.spec = spec, .slot = slot, .columns = value_columns(spec)};
+    *f = (struct lp_clean_feature){.spec = spec, .slot = feature_slots[index], .columns = value_columns(spec)};
     f->indicator = spec->missing == LP_MISSING_INDICATOR;
     if (f->columns == 0 || (spec->kind != LP_FEATURE_VECTOR && spec->width != 1) ||
         f->columns + f->indicator != spec->column_count || spec->column > bundle->column_count ||
         spec->column_count > bundle->column_count - spec->column)
         return fail_feature(spec, err, "its columns do not agree with its kind and the row");
     cleaner->low[index] = cleaner->high[index] = cleaner->center[index] = cleaner->scale[index] = 0;
-    if (spec->kind == LP_FEATURE_CATEGORY) return compile_category(f, &cleaner->bytes, err);
+    if (spec->kind == LP_FEATURE_CATEGORY) return compile_category(f, feature_slots, &cleaner->bytes, err);
+    if (spec->kind == LP_FEATURE_TEXT || spec->kind == LP_FEATURE_TIME) return LP_OK;
     LP_TRY(compile_number(f, err));
     bool none = spec->normalize == LP_NORMALIZE_NONE;
     cleaner->low[index] = f->low;
@@ -79,8 +103,9 @@ static enum lp_code compile_feature(struct lp_cleaner *cleaner, uint32_t index, 
 /* Does (x - center) / scale alone give the columns when the value is inside its bounds? */
 static bool is_linear(const struct lp_clean_feature *f)
 {
-    return f->spec->kind != LP_FEATURE_CATEGORY && !f->indicator && f->spec->normalize != LP_NORMALIZE_LOG1P &&
-           (f->spec->normalize == LP_NORMALIZE_NONE || !f->scale_is_zero);
+    bool numeric = f->spec->kind == LP_FEATURE_NUMBER || f->spec->kind == LP_FEATURE_VECTOR;
+    return numeric && !f->indicator && f->spec->normalize != LP_NORMALIZE_LOG1P &&
+           f->spec->normalize != LP_NORMALIZE_BUCKETS && (f->spec->normalize == LP_NORMALIZE_NONE || !f->scale_is_zero);
 }
 
 static bool continues(const struct lp_clean_feature *before, const struct lp_clean_feature *f)
@@ -144,7 +169,7 @@ enum lp_code lp_cleaner_new(const struct lp_bundle *bundle, const uint32_t *feat
     cleaner->column_count = bundle->column_count;
     LP_GUARD(take_arrays(cleaner, err));
     for (uint32_t i = 0; i < bundle->feature_count; i++)
-        LP_GUARD(compile_feature(cleaner, i, bundle, feature_slots[i], err));
+        LP_GUARD(compile_feature(cleaner, i, bundle, feature_slots, err));
     compile_steps(cleaner);
     *ret_cleaner = cleaner;
     return LP_OK;
@@ -156,8 +181,10 @@ out:
 void lp_cleaner_free(struct lp_cleaner *cleaner)
 {
     if (cleaner == NULL) return;
-    for (uint32_t i = 0; cleaner->features != NULL && i < cleaner->feature_count; i++)
+    for (uint32_t i = 0; cleaner->features != NULL && i < cleaner->feature_count; i++) {
         lp_vocabulary_done(&cleaner->features[i].vocabulary);
+        free(cleaner->features[i].cross_slots);
+    }
     free(cleaner->features);
     free(cleaner->steps);
     free(cleaner->low);

@@ -52,7 +52,14 @@ size_t lp_cleaner_bytes(const struct lp_cleaner *cleaner);
  * - missing=mean, value, indicator: missing_value, normalized like any other. keep: NaN.
  * - An indicator column follows the value's: 1 when missing (a vector: when any element is). Elements of a vector are
  *   cleaned one by one with the feature's parameters.
+ * - buckets: 1 in column k, where k edges are not above the value.
  * Categories: hash is FNV-1a 64 of the UTF-8 bytes modulo the buckets; an unknown value without a bucket is missing.
+ * - target gives the value's mean of the target, the prior for an unknown one (and beside an indicator).
+ * - A cross hashes its own text and, each behind a byte 0x1f, those of the features it names; one missing: missing.
+ * Texts: tokens are characters (as UTF-8), or runs of ASCII letters, digits and non-ASCII bytes; ASCII letters are made
+ *   small. Each n-gram, words with a blank between, adds 1 to column FNV-1a 64 modulo the buckets.
+ * Times: in UTC; outside the years 1 to 9999 missing. hour: sin, cos of 2 pi t, t the part of the day; weekday: Monday
+ *   first; weekend; month; season: sin, cos of 2 pi (day of the year from 0 + t) / 366.
  * - Missing: keep gives NaN in all its columns. Else, as index or hash: missing_value; as onehot: zeros, and with
  *   missing=value a 1 in the column numbered missing_value.
  */

@@ -17,10 +17,11 @@ struct lp_clean_feature {
     uint32_t slot;                 /* first index in numbers, or the index in texts */
     uint32_t columns;              /* columns of the value alone, without the indicator */
     double low, high;
-    double fill;         /* column of a missing value, a number's normalized; NaN for missing=keep */
-    uint32_t fill_index; /* onehot: the column a missing category sets; LP_VOCABULARY_UNKNOWN: none */
-    bool indicator;      /* the column after the value's says whether it was missing */
-    bool scale_is_zero;  /* a constant feature normalizes to 0 */
+    double fill;           /* column of a missing value, a number's normalized; NaN for missing=keep */
+    uint32_t fill_index;   /* onehot: the column a missing category sets; LP_VOCABULARY_UNKNOWN: none */
+    uint32_t *cross_slots; /* owned, [spec->cross_count]: texts that are hashed along */
+    bool indicator;        /* the column after the value's says whether it was missing */
+    bool scale_is_zero;    /* a constant feature normalizes to 0 */
     struct lp_vocabulary vocabulary;
 };
 
@@ -54,9 +55,18 @@ struct lp_cleaner {
 LP_MUST_USE enum lp_code lp_clean_number(const struct lp_clean_feature *f, const double *values, double *row,
                                          double *observed, struct lp_clean_counts *counts, uint32_t *missing_count,
                                          struct lp_error *err);
-LP_MUST_USE enum lp_code lp_clean_category(const struct lp_clean_feature *f, struct lp_span text, double *row,
+LP_MUST_USE enum lp_code lp_clean_category(const struct lp_clean_feature *f, const struct lp_span *texts, double *row,
                                            double *observed, struct lp_clean_counts *counts, uint32_t *missing_count,
                                            struct lp_error *err);
+
+LP_MUST_USE enum lp_code lp_clean_text(const struct lp_clean_feature *f, struct lp_span text, double *row,
+                                       double *observed, struct lp_clean_counts *counts, uint32_t *missing_count,
+                                       struct lp_error *err);
+LP_MUST_USE enum lp_code lp_clean_time(const struct lp_clean_feature *f, double ms, double *row, double *observed,
+                                       struct lp_clean_counts *counts, uint32_t *missing_count, struct lp_error *err);
+
+/** 1 in the column of the value's bucket, 0 in the others; NaN in all for NaN. */
+void lp_clean_bucket(const struct lp_feature *spec, double value, double *row);
 
 /** (x - center) / scale, or the feature's own formula; NaN where log1p is not defined. */
 double lp_clean_normalize(const struct lp_clean_feature *f, double x);

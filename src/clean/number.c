@@ -6,7 +6,8 @@
 double lp_clean_normalize(const struct lp_clean_feature *f, double x)
 {
     switch (f->spec->normalize) {
-    case LP_NORMALIZE_NONE: return x;
+    case LP_NORMALIZE_NONE:
+    case LP_NORMALIZE_BUCKETS: return x;
     case LP_NORMALIZE_LOG1P: return x > -1.0 ? log1p(x) : NAN;
     case LP_NORMALIZE_ZSCORE:
     case LP_NORMALIZE_MINMAX:
@@ -65,7 +66,8 @@ enum lp_code lp_clean_number(const struct lp_clean_feature *f, const double *val
             x = NAN;
             y = f->fill;
         }
-        row[i] = y;
+        if (f->spec->normalize == LP_NORMALIZE_BUCKETS) lp_clean_bucket(f->spec, y, row);
+        else row[i] = y;
         seen = x;
     }
     if (f->indicator) row[f->columns] = missing ? 1.0 : 0.0;

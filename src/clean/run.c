@@ -24,8 +24,13 @@ static enum lp_code clean_feature(const struct lp_cleaner *cleaner, uint32_t ind
     const struct lp_clean_feature *f = &cleaner->features[index];
     double *row = at->row + f->spec->column;
     double *observed = observed_of(at, index);
+    uint32_t *missing = &at->missing_count;
+    if (f->spec->kind == LP_FEATURE_TEXT)
+        return lp_clean_text(f, at->texts[f->slot], row, observed, &at->counts[index], missing, err);
+    if (f->spec->kind == LP_FEATURE_TIME)
+        return lp_clean_time(f, at->numbers[f->slot], row, observed, &at->counts[index], missing, err);
     if (f->spec->kind == LP_FEATURE_CATEGORY)
-        return lp_clean_category(f, at->texts[f->slot], row, observed, &at->counts[index], &at->missing_count, err);
+        return lp_clean_category(f, at->texts, row, observed, &at->counts[index], &at->missing_count, err);
     return lp_clean_number(f, at->numbers + f->slot, row, observed, &at->counts[index], &at->missing_count, err);
 }
 

@@ -25,7 +25,7 @@ static void print_raw(const struct lp_feature *feature, const struct lp_record *
 {
     if (feature->kind == LP_FEATURE_VECTOR) {
         print_numbers(out, record->numbers + slot, feature->width);
-    } else if (feature->kind == LP_FEATURE_NUMBER) {
+    } else if (feature->kind == LP_FEATURE_NUMBER || feature->kind == LP_FEATURE_TIME) {
         print_number(out, record->numbers[slot]);
     } else if (record->texts[slot].data == NULL) {
         lp_buffer_text(out, "null");
@@ -55,7 +55,7 @@ static void why_missing(const struct lp_feature *feature, struct lp_buffer *out)
     static const char *const fillers[] = {"mean", "value", "indicator"};
     if (feature->missing > LP_MISSING_INDICATOR) {
         lp_buffer_text(out, "missing: kept");
-    } else if (feature->kind == LP_FEATURE_CATEGORY) {
+    } else if (feature->kind == LP_FEATURE_CATEGORY || feature->kind == LP_FEATURE_TEXT) {
         lp_buffer_format(out, "missing: %s", fillers[feature->missing]);
     } else {
         lp_buffer_format(out, "missing: %s ", fillers[feature->missing]);
@@ -80,6 +80,10 @@ static void why_normalized(const struct lp_feature *feature, struct lp_buffer *o
         lp_buffer_text(out, "log1p(x)");
         return;
     }
+    if (feature->normalize == LP_NORMALIZE_BUCKETS) {
+        lp_buffer_format(out, "its bucket of %u", feature->bucket_edge_count + 1);
+        return;
+    }
     if (feature->scale == 0.0) {
         lp_buffer_format(out, "0, as the feature was constant: %s 0", scales[feature->normalize]);
         return;
@@ -92,8 +96,15 @@ static void why_normalized(const struct lp_feature *feature, struct lp_buffer *o
 
 static void why_encoded(const struct lp_feature *feature, struct lp_buffer *out)
 {
-    static const char *const names[] = {"onehot", "index", "hash"};
+    static const char *const names[] = {"onehot", "index", "hash", "hash onehot", "target mean"};
     lp_buffer_format(out, "%s of %u", names[feature->encoding], feature->vocabulary_count);
+    if (feature->cross_count > 0) lp_buffer_format(out, ", crossed with %u", feature->cross_count);
+}
+
+static void why_derived(const struct lp_feature *feature, struct lp_buffer *out)
+{
+    if (feature->kind == LP_FEATURE_TIME) lp_buffer_text(out, "parts of the date");
+    else lp_buffer_format(out, "n-grams hashed to %u", feature->vocabulary_count);
 }
 
 /* Parts of one sentence. */
@@ -114,10 +125,12 @@ static void print_why(const struct lp_feature *feature, const struct lp_clean_co
 {
     size_t begin = out->size;
     bool category = feature->kind == LP_FEATURE_CATEGORY;
+    bool derived = feature->kind == LP_FEATURE_TEXT || feature->kind == LP_FEATURE_TIME;
     if (counts->clipped > 0) part(out, begin, why_clipped, feature);
     if (counts->unknown > 0) part(out, begin, why_unknown, feature);
     if (counts->missing > 0) part(out, begin, why_missing, feature);
     if (category) part(out, begin, why_encoded, feature);
+    else if (derived) part(out, begin, why_derived, feature);
     else if (feature->normalize != LP_NORMALIZE_NONE) part(out, begin, why_normalized, feature);
     if (out->size == begin) lp_buffer_text(out, "as it is");
 }
@@ -134,7 +147,8 @@ void lp_explain(const struct lp_bundle *bundle, const uint32_t *feature_slots, c
         lp_buffer_json_string(out, lp_span_text(feature->from));
         lp_buffer_text(out, ",\"raw\":");
         print_raw(feature, record, feature_slots[i], out);
-        if (feature->kind != LP_FEATURE_VECTOR) lp_buffer_text(out, ",\"cleaned\":");
+        if (feature->kind == LP_FEATURE_NUMBER || feature->kind == LP_FEATURE_CATEGORY)
+            lp_buffer_text(out, ",\"cleaned\":");
         if (feature->kind == LP_FEATURE_NUMBER) print_number(out, cleaned_number(feature, observed[i]));
         if (feature->kind == LP_FEATURE_CATEGORY) print_category(feature, observed[i], out);
         lp_buffer_text(out, ",\"normalized\":");

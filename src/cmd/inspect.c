@@ -38,11 +38,11 @@ const struct lp_command lp_command_inspect = {
 static const char *const task_names[] = {"binary", "multiclass", "regression", "ranking"};
 static const char *const link_names[] = {"identity",      "sigmoid",   "softmax", "exp",
                                          "signed_square", "log1p_exp", "hinge"};
-static const char *const kind_names[] = {"number", "category", "vector"};
+static const char *const kind_names[] = {"number", "category", "vector", "text", "time"};
 static const char *const missing_names[] = {"mean", "value", "indicator", "reject", "keep"};
 static const char *const outlier_names[] = {"keep", "clip", "missing", "reject"};
-static const char *const normalize_names[] = {"none", "zscore", "minmax", "robust", "log1p"};
-static const char *const encoding_names[] = {"onehot", "index", "hash"};
+static const char *const normalize_names[] = {"none", "zscore", "minmax", "robust", "log1p", "buckets"};
+static const char *const encoding_names[] = {"onehot", "index", "hash", "hash onehot", "target"};
 
 static void print_line(const char *what, const char *text) { lp_print_safe(stdout, "  %-9s %s\n", what, text); }
 
@@ -95,7 +95,18 @@ static void describe_encoding(const struct lp_feature *feature, struct lp_buffer
                          feature->unknown_bucket ? " and unknown" : "");
         return;
     }
+    if (feature->kind == LP_FEATURE_TEXT) {
+        lp_buffer_format(out, "%s %u-%u-grams in %u", feature->ngram_characters ? "character" : "word",
+                         feature->ngram_low, feature->ngram_high, feature->vocabulary_count);
+        return;
+    }
+    if (feature->kind == LP_FEATURE_TIME) {
+        lp_buffer_text(out, "parts of the date");
+        return;
+    }
     lp_buffer_text(out, normalize_names[feature->normalize]);
+    if (feature->normalize == LP_NORMALIZE_BUCKETS) lp_buffer_format(out, ", %u edges", feature->bucket_edge_count);
+    if (feature->normalize == LP_NORMALIZE_BUCKETS) return;
     if (feature->normalize == LP_NORMALIZE_NONE || feature->normalize == LP_NORMALIZE_LOG1P) return;
     lp_buffer_format(out, " %.6g / %.6g", feature->center, feature->scale);
 }
@@ -103,7 +114,8 @@ static void describe_encoding(const struct lp_feature *feature, struct lp_buffer
 static void describe_policies(const struct lp_feature *feature, struct lp_buffer *out)
 {
     lp_buffer_format(out, "missing %s", missing_names[feature->missing]);
-    bool filled = feature->missing <= LP_MISSING_INDICATOR && feature->kind != LP_FEATURE_CATEGORY;
+    bool filled = feature->missing <= LP_MISSING_INDICATOR && feature->kind != LP_FEATURE_CATEGORY &&
+                  feature->kind != LP_FEATURE_TEXT;
     if (filled) lp_buffer_format(out, " %.6g", feature->missing_value);
     if (feature->outlier != LP_OUTLIER_KEEP)
         lp_buffer_format(out, ", outlier %s [%.6g, %.6g]", outlier_names[feature->outlier], feature->low,

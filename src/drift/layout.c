@@ -48,7 +48,7 @@ static enum lp_code add_items(struct lp_drift_layout *layout, const struct lp_bu
 {
     for (uint32_t i = 0; i < bundle->feature_count; i++) {
         const struct lp_feature *feature = &bundle->features[i];
-        if (feature->kind == LP_FEATURE_VECTOR) continue;
+        if (feature->kind != LP_FEATURE_NUMBER && feature->kind != LP_FEATURE_CATEGORY) continue;
         bool is_category = feature->kind == LP_FEATURE_CATEGORY;
         LP_TRY(add_item(layout,
                         (struct lp_drift_item){.name = feature->name,

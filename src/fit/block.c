@@ -16,7 +16,7 @@ struct numbers {
     uint64_t missing, infinite_low, infinite_high;
     struct lp_moments moments;
     struct lp_comoments with_label, missing_label;
-    bool whole;
+    bool whole, whole_days;
     uint32_t value_count;
     struct lp_fit_value found[LP_FIT_VALUES_MAX];
 };
@@ -290,12 +290,13 @@ static void correlate(struct lp_fit_block *block, struct numbers *n)
 static void count_values(struct numbers *n, struct lp_distinct *distinct)
 {
     uint32_t begin = 0;
-    bool whole = true;
+    bool whole = true, days = true;
     n->value_count = 0;
     for (uint32_t i = 1; i <= n->count; i++) {
         double value = n->values[begin];
         if (i < n->count && n->values[i] == value) continue;
         lp_distinct_add(distinct, lp_hash_number(value));
+        days = days && fmod(value, 86400e3) == 0;
         whole = whole && (fabs(value) >= 9007199254740992.0 || (double)(int64_t)value == value);
         if (n->value_count <= LP_FIT_VALUES_MAX) {
             if (n->value_count < LP_FIT_VALUES_MAX) n->found[n->value_count] = (struct lp_fit_value){value, i - begin};
@@ -304,6 +305,7 @@ static void count_values(struct numbers *n, struct lp_distinct *distinct)
         begin = i;
     }
     n->whole = whole;
+    n->whole_days = days;
 }
 
 void lp_fit_block_finish(struct lp_fit_block *block)
@@ -369,6 +371,7 @@ static enum lp_code merge_numbers(struct lp_fit_block *block, uint32_t want, str
     if (n->count == 0) return LP_OK;
     lp_moments_merge(&column->moments, &n->moments);
     column->whole &= n->whole;
+    column->whole_days &= n->whole_days;
     merge_values(column, n);
     lp_distinct_merge(column->distinct, &block->distinct[want]);
     return lp_quantiles_add_sorted(&column->quantiles, n->values, n->count, err);

@@ -62,6 +62,7 @@ struct lp_fit_column {
     struct lp_quantiles quantiles;
     struct lp_quantiles_view view; /* after the pass */
     bool whole;                    /* every one is a whole number */
+    bool whole_days;               /* every one is a day's first millisecond: dates without a time */
     struct lp_fit_value values[LP_FIT_VALUES_MAX];
     uint32_t value_count;              /* LP_FIT_VALUES_MAX + 1: there are more */
     struct lp_comoments with_label;    /* pairs (value, label), where the label is a number or has two classes */

@@ -85,7 +85,7 @@ static double explained(const struct lp_fit_column *column, double label_mean, d
     return between / label_m2;
 }
 
-static bool label_sums(const struct lp_fit *fit, double *ret_mean, double *ret_m2)
+bool lp_fit_label_sums(const struct lp_fit *fit, double *ret_mean, double *ret_m2)
 {
     if (fit->label < 0) return false;
     const struct lp_fit_column *label = &fit->columns[fit->label];
@@ -106,7 +106,7 @@ static bool label_sums(const struct lp_fit *fit, double *ret_mean, double *ret_m
 double lp_fit_correlation(const struct lp_fit *fit, const struct lp_fit_column *column)
 {
     double mean, m2;
-    if (!label_sums(fit, &mean, &m2) || column == &fit->columns[fit->label] || column->want < 0) return NAN;
+    if (!lp_fit_label_sums(fit, &mean, &m2) || column == &fit->columns[fit->label] || column->want < 0) return NAN;
     if (column->numeric) return column->width == 1 ? lp_comoments_correlation(&column->with_label) : NAN;
     return sqrt(explained(column, mean, m2));
 }

@@ -27,16 +27,21 @@ bool lp_fit_is_named(const char *const *names, uint32_t count, const char *name)
     return false;
 }
 
+bool lp_fit_is_about(const json_t *feature, const char *path)
+{
+    const char *from = json_string_value(json_object_get(feature, "from"));
+    const char *name = json_string_value(json_object_get(feature, "name"));
+    const char *said = from != NULL ? from : name;
+    return said != NULL && strcmp(said, path) == 0;
+}
+
 const json_t *lp_fit_spec_feature(const json_t *spec, const char *name)
 {
     size_t index;
     const json_t *feature;
     json_array_foreach(json_object_get(spec, "features"), index, feature)
     {
-        const char *from = json_string_value(json_object_get(feature, "from"));
-        const char *named = json_string_value(json_object_get(feature, "name"));
-        if ((from != NULL && strcmp(from, name) == 0) || (from == NULL && named != NULL && strcmp(named, name) == 0))
-            return feature;
+        if (json_object_get(feature, "cross") == NULL && lp_fit_is_about(feature, name)) return feature;
     }
     return NULL;
 }
@@ -179,7 +184,7 @@ static enum lp_code copy_columns(struct lp_fit *fit, struct lp_error *err)
         column->hint = columns[i].hint;
         column->width = columns[i].width;
         column->want = -1;
-        column->whole = true;
+        column->whole = column->whole_days = true;
         lp_quantiles_init(&column->quantiles, count <= 1024 ? 1024 : 256, i + 1);
     }
     return LP_OK;

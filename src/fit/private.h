@@ -53,9 +53,13 @@ LP_MUST_USE enum lp_code lp_fit_block_merge(struct lp_fit_block *block, struct l
 LP_MUST_USE enum lp_code lp_fit_judge(struct lp_fit *fit, const struct lp_fit_options *options, struct lp_error *err);
 LP_MUST_USE enum lp_code lp_fit_warn(struct lp_fit *fit, const char *column, struct lp_error *err, const char *format,
                                      ...) __attribute__((format(printf, 4, 5)));
+/** Mean and sum of squares of the label as a number; false: it is none. */
+bool lp_fit_label_sums(const struct lp_fit *fit, double *ret_mean, double *ret_m2);
 LP_MUST_USE enum lp_code lp_fit_compare(struct lp_fit *fit, const json_t *against, struct lp_error *err);
 
-/** The member of a spec's feature with that name, or NULL. */
+/** Is a spec's feature made of that column? By `from`, else by its name. */
+bool lp_fit_is_about(const json_t *feature, const char *path);
+/** The first feature of a spec made of that column that is no cross, or NULL. */
 const json_t *lp_fit_spec_feature(const json_t *spec, const char *name);
 bool lp_fit_is_named(const char *const *names, uint32_t count, const char *name);
 

@@ -7,14 +7,17 @@
 #include <string.h>
 
 enum {
-    BINS = 10,             /* of a baseline */
+    BINS = 10, /* of a baseline, and buckets */
+    BUCKETS_MAX = 1000,
     VALUES_AS_BINS = 20,   /* so many different numbers are a bin each */
     ONEHOT_MAX = 64,       /* more values are an index, for an embedding */
     VOCABULARY_MAX = 1000, /* what a manifest holds in JSON */
     HASH_BUCKETS = 1024,
+    TEXT_BUCKETS = 256,
 };
 
-static const double indicator_rate = 0.01, robust_reach = 5, heavy_ratio = 10, log_ratio = 50;
+static const double indicator_rate = 0.01, robust_reach = 5, heavy_ratio = 10, log_ratio = 50,
+                    target_weight = 20; /* records that the prior counts as, beside a value's own */
 
 static const char *word_of(const json_t *asked, const char *key, const char *member)
 {
@@ -112,6 +115,23 @@ static const char *pick_normalize(const struct lp_fit_column *column)
     return spread > 0 && lp_moments_std(&column->moments) > heavy_ratio * spread ? "robust" : "zscore";
 }
 
+/* The caller's edges, or quantiles. */
+static json_t *bucket_edges(const struct lp_fit_column *column, const json_t *asked)
+{
+    json_t *edges = json_deep_copy(json_object_get(json_object_get(asked, "normalize"), "edges"));
+    double count = number_of(asked, "normalize", "count", BINS), last = column->moments.min;
+    if (edges == NULL) {
+        edges = json_array();
+        for (double i = 1; i < count && i < BUCKETS_MAX; i++) {
+            double edge = lp_quantiles_at(&column->view, i / count);
+            if (edge > last) json_array_append_new(edges, real(edge));
+            last = edge > last ? edge : last;
+        }
+        if (json_array_size(edges) == 0) json_array_append_new(edges, real(column->moments.max));
+    }
+    return json_pack("{s:s, s:o}", "method", "buckets", "edges", edges);
+}
+
 static json_t *number_normalize(const struct lp_fit_column *column, const json_t *asked)
 {
     const struct lp_quantiles_view *view = &column->view;
@@ -130,6 +150,7 @@ static json_t *number_normalize(const struct lp_fit_column *column, const json_t
             "{s:s, s:o, s:o}", "method", method, "median",
             real(number_of(asked, "normalize", "median", lp_quantiles_at(view, 0.5))), "iqr",
             real(number_of(asked, "normalize", "iqr", lp_quantiles_at(view, 0.75) - lp_quantiles_at(view, 0.25))));
+    if (strcmp(method, "buckets") == 0) return bucket_edges(column, asked);
     return json_pack("{s:s}", "method", method);
 }
 
@@ -166,19 +187,34 @@ static json_t *category_missing(const struct lp_fit *fit, const struct lp_fit_co
 static json_t *hash_feature(const struct lp_fit *fit, const struct lp_fit_column *column, const json_t *asked)
 {
     double buckets = number_of(asked, "encode", "buckets", HASH_BUCKETS);
-    return json_pack("{s:s, s:o, s:{s:s, s:I}}", "kind", "category", "missing", category_missing(fit, column, asked),
-                     "encode", "method", "hash", "buckets", (json_int_t)buckets);
+    const char *method = word_of(asked, "encode", "method");
+    bool columns = method != NULL && strcmp(method, "hash_onehot") == 0;
+    json_t *feature =
+        json_pack("{s:s, s:o, s:{s:s, s:I}}", "kind", "category", "missing", category_missing(fit, column, asked),
+                  "encode", "method", columns ? "hash_onehot" : "hash", "buckets", (json_int_t)buckets);
+    json_t *cross = json_object_get(asked, "cross");
+    if (cross == NULL) return feature;
+    /* What a cross lacks has no value of its own. */
+    json_object_set_new(feature, "cross", json_deep_copy(cross));
+    const char *policy = word_of(feature, "missing", "policy");
+    if (policy == NULL || strcmp(policy, "value") == 0)
+        json_object_set_new(feature, "missing", json_pack("{s:s}", "policy", "indicator"));
+    return feature;
 }
 
 static json_t *category_feature(const struct lp_fit *fit, const struct lp_fit_column *column, const json_t *asked,
                                 bool hashed)
 {
     const char *method = word_of(asked, "encode", "method");
-    if (hashed || (method != NULL && strcmp(method, "hash") == 0)) return hash_feature(fit, column, asked);
+    bool told = method != NULL && strncmp(method, "hash", 4) == 0;
+    bool target = method != NULL && strcmp(method, "target") == 0;
+    if (hashed || told || json_object_get(asked, "cross") != NULL) return hash_feature(fit, column, asked);
     const struct lp_top_entry **top = lp_top_sorted(&column->top);
     if (top == NULL) return NULL;
     uint32_t most = (uint32_t)fmin(number_of(asked, "encode", "size", VOCABULARY_MAX), VOCABULARY_MAX), count = 0;
-    json_t *vocabulary = json_array(), *counts = json_array();
+    json_t *vocabulary = json_array(), *counts = json_array(), *targets = json_array();
+    double prior = 0, m2;
+    if (target) lp_fit_label_sums(fit, &prior, &m2);
     double rest = (double)column->seen;
     for (uint32_t i = 0; i < column->top.count && count < most; i++) {
         /* Of a full sketch, only what was surely seen more than once is a word to know. */
@@ -186,6 +222,8 @@ static json_t *category_feature(const struct lp_fit *fit, const struct lp_fit_co
         json_t *word = json_stringn(top[i]->text, top[i]->bytes);
         if (word == NULL || json_array_append_new(vocabulary, word) != 0) continue;
         json_array_append_new(counts, json_integer((json_int_t)top[i]->count));
+        double sure = (double)(top[i]->count - top[i]->error);
+        json_array_append_new(targets, real((top[i]->sum + prior * target_weight) / (sure + target_weight)));
         rest -= (double)top[i]->count;
         count++;
     }
@@ -194,12 +232,20 @@ static json_t *category_feature(const struct lp_fit *fit, const struct lp_fit_co
     if (count == 0) { /* nothing to know: the hash knows everything a little */
         json_decref(vocabulary);
         json_decref(counts);
+        json_decref(targets);
         return hash_feature(fit, column, asked);
     }
     if (method == NULL) method = count <= ONEHOT_MAX ? "onehot" : "index";
     json_t *feature =
         json_pack("{s:s, s:o, s:{s:s, s:o, s:b}}", "kind", "category", "missing", category_missing(fit, column, asked),
                   "encode", "method", method, "vocabulary", vocabulary, "unknown", 1);
+    json_t *encode = json_object_get(feature, "encode");
+    if (target) {
+        json_object_del(encode, "unknown");
+        json_object_set(encode, "values", targets);
+        json_object_set_new(encode, "prior", real(prior));
+    }
+    json_decref(targets);
     json_t *baseline =
         json_pack("{s:o, s:f}", "counts", counts, "missing_rate", (double)column->missing / (double)fit->records);
     if (column->seen > 0) json_object_set_new(feature, "baseline", baseline);
@@ -207,12 +253,45 @@ static json_t *category_feature(const struct lp_fit *fit, const struct lp_fit_co
     return feature;
 }
 
+/* --- texts and times --- */
+
+static json_t *text_feature(const struct lp_fit *fit, const struct lp_fit_column *column, const json_t *asked)
+{
+    const char *policy = word_of(asked, "missing", "policy"), *unit = word_of(asked, "encode", "unit");
+    const char *norm = word_of(asked, "encode", "norm");
+    bool gaps = (double)column->missing / (double)fit->records >= indicator_rate;
+    return json_pack(
+        "{s:s, s:{s:s}, s:{s:s, s:s, s:I, s:I, s:I, s:s}}", "kind", "text", "missing", "policy",
+        policy != NULL ? policy
+        : gaps         ? "indicator"
+                       : "empty",
+        "encode", "method", "ngrams", "unit", unit != NULL ? unit : "word", "low",
+        (json_int_t)number_of(asked, "encode", "low", 1), "high", (json_int_t)number_of(asked, "encode", "high", 2),
+        "buckets", (json_int_t)number_of(asked, "encode", "buckets", TEXT_BUCKETS), "norm", norm != NULL ? norm : "l2");
+}
+
+/* The parts that the data's span can tell apart. */
+static json_t *time_feature(const struct lp_fit *fit, const struct lp_fit_column *column, const json_t *asked)
+{
+    double days = (column->moments.max - column->moments.min) / 86400e3, median = lp_quantiles_at(&column->view, 0.5);
+    json_t *parts = json_deep_copy(json_object_get(asked, "parts"));
+    if (parts == NULL) {
+        parts = json_array();
+        if (!column->whole_days) json_array_append_new(parts, json_string("hour"));
+        if (days >= 7) json_array_append_new(parts, json_string("weekday"));
+        if (days >= 300) json_array_append_new(parts, json_string("season"));
+        if (json_array_size(parts) == 0) json_array_append_new(parts, json_string("weekend"));
+    }
+    return json_pack("{s:s, s:o, s:o}", "kind", "time", "missing",
+                     number_missing(fit, column, asked, isnan(median) ? 0 : floor(median)), "parts", parts);
+}
+
 /* --- all --- */
 
+/* @param asked what the caller says about it; NULL: nothing */
 static json_t *make_feature(const struct lp_fit *fit, const struct lp_fit_column *column,
-                            const struct lp_fit_options *options)
+                            const struct lp_fit_options *options, const json_t *asked)
 {
-    const json_t *asked = lp_fit_spec_feature(options->spec, column->path);
     const char *name = json_string_value(json_object_get(asked, "name"));
     bool hashed = lp_fit_is_named(options->hash, options->hash_count, column->path);
     json_t *feature = NULL, *whole = json_object();
@@ -220,8 +299,8 @@ static json_t *make_feature(const struct lp_fit *fit, const struct lp_fit_column
     case LP_FIT_NUMBER:
     case LP_FIT_VECTOR: feature = number_feature(fit, column, asked); break;
     case LP_FIT_CATEGORY: feature = category_feature(fit, column, asked, hashed); break;
-    case LP_FIT_TEXT:
-    case LP_FIT_TIME:
+    case LP_FIT_TEXT: feature = text_feature(fit, column, asked); break;
+    case LP_FIT_TIME: feature = time_feature(fit, column, asked); break;
     case LP_FIT_IDENTIFIER:
     case LP_FIT_CONSTANT:
     case LP_FIT_LABEL:
@@ -237,7 +316,25 @@ static json_t *make_feature(const struct lp_fit *fit, const struct lp_fit_column
 
 bool lp_fit_is_feature(enum lp_fit_kind kind)
 {
-    return kind == LP_FIT_NUMBER || kind == LP_FIT_VECTOR || kind == LP_FIT_CATEGORY;
+    return kind == LP_FIT_NUMBER || kind == LP_FIT_VECTOR || kind == LP_FIT_CATEGORY || kind == LP_FIT_TEXT ||
+           kind == LP_FIT_TIME;
+}
+
+/* One feature a column, or each that the caller names; crosses come besides. */
+static bool add_features(const struct lp_fit *fit, const struct lp_fit_column *column,
+                         const struct lp_fit_options *options, json_t *features)
+{
+    size_t index;
+    const json_t *asked;
+    bool plain = lp_fit_spec_feature(options->spec, column->path) != NULL, good = true;
+    if (!plain) good = json_array_append_new(features, make_feature(fit, column, options, NULL)) == 0;
+    json_array_foreach(json_object_get(options->spec, "features"), index, asked)
+    {
+        if (!lp_fit_is_about(asked, column->path)) continue;
+        if (json_object_get(asked, "cross") != NULL && column->kind != LP_FIT_CATEGORY) continue;
+        good &= json_array_append_new(features, make_feature(fit, column, options, asked)) == 0;
+    }
+    return good;
 }
 
 enum lp_code lp_fit_spec(const struct lp_fit *fit, const struct lp_fit_options *options, json_t **ret_spec,
@@ -246,8 +343,7 @@ enum lp_code lp_fit_spec(const struct lp_fit *fit, const struct lp_fit_options *
     json_t *features = json_array();
     for (uint32_t i = 0; i < fit->column_count; i++) {
         if (!lp_fit_is_feature(fit->columns[i].kind)) continue;
-        json_t *feature = make_feature(fit, &fit->columns[i], options);
-        if (json_object_get(feature, "kind") != NULL && json_array_append_new(features, feature) == 0) continue;
+        if (add_features(fit, &fit->columns[i], options, features)) continue;
         json_decref(features);
         return lp_fail_memory(err, fit->column_count * sizeof(json_t));
     }

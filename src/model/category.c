@@ -5,10 +5,11 @@
 
 #include <string.h>
 
+enum { HASH_COLUMNS_MAX = 1 << 16 };
+
 static const char *const encodings[] = {
-    [LP_ENCODING_ONEHOT] = "onehot",
-    [LP_ENCODING_INDEX] = "index",
-    [LP_ENCODING_HASH] = "hash",
+    [LP_ENCODING_ONEHOT] = "onehot",           [LP_ENCODING_INDEX] = "index",   [LP_ENCODING_HASH] = "hash",
+    [LP_ENCODING_HASH_ONEHOT] = "hash_onehot", [LP_ENCODING_TARGET] = "target",
 };
 
 static enum lp_code read_vocabulary(struct lp_bundle *bundle, const struct lp_node *encode, struct lp_feature *feature,
@@ -30,22 +31,41 @@ static enum lp_code read_vocabulary(struct lp_bundle *bundle, const struct lp_no
     return lp_node_flag_or(encode, "unknown", &feature->unknown_bucket, err);
 }
 
+static enum lp_code read_target(struct lp_bundle *bundle, const struct lp_node *encode, struct lp_feature *feature,
+                                struct lp_error *err)
+{
+    LP_TRY(read_vocabulary(bundle, encode, feature, err));
+    uint32_t count;
+    LP_TRY(lp_array_numbers(bundle, encode, "values", &feature->target_values, &count, err));
+    if (count != feature->vocabulary_count)
+        return lp_fail(err, LP_E_MISMATCH, LP_FATAL, "%s: %u values for a vocabulary of %u", encode->where, count,
+                       feature->vocabulary_count);
+    return lp_node_number(encode, "prior", &feature->target_prior, err);
+}
+
 static enum lp_code read_encoding(struct lp_bundle *bundle, const struct lp_node *node, struct lp_feature *feature,
                                   struct lp_error *err)
 {
     static const char *const word_members[] = {"method", "vocabulary", "unknown", NULL};
     static const char *const hash_members[] = {"method", "buckets", NULL};
+    static const char *const target_members[] = {"method", "vocabulary", "values", "prior", NULL};
+    static const char *const *const members[] = {
+        [LP_ENCODING_ONEHOT] = word_members,   [LP_ENCODING_INDEX] = word_members,
+        [LP_ENCODING_HASH] = hash_members,     [LP_ENCODING_HASH_ONEHOT] = hash_members,
+        [LP_ENCODING_TARGET] = target_members,
+    };
     struct lp_node encode;
     size_t method;
     LP_TRY(lp_node_object(node, "encode", NULL, &encode, err));
     if (encode.json == NULL) return LP_BAD(err, "%s: `encode` is missing: a category needs one", node->where);
     LP_TRY(lp_node_choice(&encode, "method", LP_CHOICE(encodings), NULL, &method, err));
     feature->encoding = (enum lp_encoding)method;
-    bool hash = feature->encoding == LP_ENCODING_HASH;
-    LP_TRY(lp_node_object(node, "encode", hash ? hash_members : word_members, &encode, err));
-    if (!hash) return read_vocabulary(bundle, &encode, feature, err);
+    LP_TRY(lp_node_object(node, "encode", members[method], &encode, err));
+    if (feature->encoding == LP_ENCODING_TARGET) return read_target(bundle, &encode, feature, err);
+    bool columns = feature->encoding == LP_ENCODING_HASH_ONEHOT;
+    if (feature->encoding != LP_ENCODING_HASH && !columns) return read_vocabulary(bundle, &encode, feature, err);
     json_int_t buckets;
-    LP_TRY(lp_node_whole(&encode, "buckets", 1, INT32_MAX, &buckets, err));
+    LP_TRY(lp_node_whole(&encode, "buckets", 1, columns ? HASH_COLUMNS_MAX : INT32_MAX, &buckets, err));
     feature->vocabulary_count = (uint32_t)buckets;
     return LP_OK;
 }
@@ -53,7 +73,7 @@ static enum lp_code read_encoding(struct lp_bundle *bundle, const struct lp_node
 static enum lp_code index_of(const struct lp_node *missing, const char *text, struct lp_feature *feature,
                              struct lp_error *err)
 {
-    if (feature->encoding == LP_ENCODING_HASH) {
+    if (feature->vocabulary == NULL) { /* hashed */
         feature->missing_value = (double)(lp_fnv1a64(lp_span_text(text)) % feature->vocabulary_count);
         return LP_OK;
     }
@@ -99,7 +119,8 @@ enum lp_code lp_category_read(struct lp_bundle *bundle, const struct lp_node *no
     feature->column_count = 1;
     if (feature->encoding == LP_ENCODING_ONEHOT)
         feature->column_count = feature->vocabulary_count + feature->unknown_bucket;
-    if (feature->encoding != LP_ENCODING_HASH) bins++;
+    if (feature->encoding == LP_ENCODING_HASH_ONEHOT) feature->column_count = feature->vocabulary_count;
+    if (feature->vocabulary != NULL) bins++;
     feature->column_count += feature->missing == LP_MISSING_INDICATOR;
     return lp_baseline_read_category(bundle, node, bins, &feature->baseline, err);
 }

@@ -6,11 +6,9 @@
 #include <string.h>
 
 static const char *const kinds[] = {
-    [LP_FEATURE_NUMBER] = "number",
-    [LP_FEATURE_CATEGORY] = "category",
-    [LP_FEATURE_VECTOR] = "vector",
+    [LP_FEATURE_NUMBER] = "number", [LP_FEATURE_CATEGORY] = "category", [LP_FEATURE_VECTOR] = "vector",
+    [LP_FEATURE_TEXT] = "text",     [LP_FEATURE_TIME] = "time",
 };
-static const char *const later_kinds[] = {"text"};
 static const char *const missings[] = {
     [LP_MISSING_MEAN] = "mean",     [LP_MISSING_VALUE] = "value", [LP_MISSING_INDICATOR] = "indicator",
     [LP_MISSING_REJECT] = "reject", [LP_MISSING_KEEP] = "keep",
@@ -23,10 +21,10 @@ static const char *const outliers[] = {
 };
 static const char *const methods[] = {
     [LP_NORMALIZE_NONE] = "none",     [LP_NORMALIZE_ZSCORE] = "zscore", [LP_NORMALIZE_MINMAX] = "minmax",
-    [LP_NORMALIZE_ROBUST] = "robust", [LP_NORMALIZE_LOG1P] = "log1p",
+    [LP_NORMALIZE_ROBUST] = "robust", [LP_NORMALIZE_LOG1P] = "log1p",   [LP_NORMALIZE_BUCKETS] = "buckets",
 };
 
-static enum lp_code read_missing(const struct lp_node *node, struct lp_feature *feature, struct lp_error *err)
+enum lp_code lp_missing_read_number(const struct lp_node *node, struct lp_feature *feature, struct lp_error *err)
 {
     static const char *const members[] = {"policy", "value", NULL};
     struct lp_node missing;
@@ -75,7 +73,23 @@ static enum lp_code read_scale(const struct lp_node *at, const char *center, con
     return LP_OK;
 }
 
-static enum lp_code read_normalize(const struct lp_node *node, struct lp_feature *feature, struct lp_error *err)
+static enum lp_code read_buckets(struct lp_bundle *bundle, const struct lp_node *at, struct lp_feature *feature,
+                                 struct lp_error *err)
+{
+    if (feature->kind == LP_FEATURE_VECTOR) return LP_BAD(err, "%s: buckets are for single numbers", at->where);
+    LP_TRY(lp_array_numbers(bundle, at, "edges", &feature->bucket_edges, &feature->bucket_edge_count, err));
+    for (uint32_t i = 1; i < feature->bucket_edge_count; i++)
+        if (!(feature->bucket_edges[i - 1] < feature->bucket_edges[i]))
+            return LP_BAD(err, "%s: `edges`[%u] is not above the one before it", at->where, i);
+    if (feature->bucket_edge_count == 0) return LP_BAD(err, "%s: `edges` is empty", at->where);
+    if (feature->bucket_edge_count >= LP_BUNDLE_COLUMNS_MAX)
+        return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%s: %u edges, fewer than %d are allowed", at->where,
+                       feature->bucket_edge_count, LP_BUNDLE_COLUMNS_MAX);
+    return LP_OK;
+}
+
+static enum lp_code read_normalize(struct lp_bundle *bundle, const struct lp_node *node, struct lp_feature *feature,
+                                   struct lp_error *err)
 {
     static const char *const members[][4] = {
         [LP_NORMALIZE_NONE] = {"method"},
@@ -83,6 +97,7 @@ static enum lp_code read_normalize(const struct lp_node *node, struct lp_feature
         [LP_NORMALIZE_MINMAX] = {"method", "min", "max"},
         [LP_NORMALIZE_ROBUST] = {"method", "median", "iqr"},
         [LP_NORMALIZE_LOG1P] = {"method"},
+        [LP_NORMALIZE_BUCKETS] = {"method", "edges"},
     };
     struct lp_node at;
     size_t method;
@@ -92,6 +107,7 @@ static enum lp_code read_normalize(const struct lp_node *node, struct lp_feature
     LP_TRY(lp_node_choice(&at, "method", LP_CHOICE(methods), NULL, &method, err));
     feature->normalize = (enum lp_normalize)method;
     LP_TRY(lp_node_object(node, "normalize", members[method], &at, err));
+    if (feature->normalize == LP_NORMALIZE_BUCKETS) return read_buckets(bundle, &at, feature, err);
     if (members[method][1] != NULL) return read_scale(&at, members[method][1], members[method][2], feature, err);
     bool fills = feature->missing != LP_MISSING_REJECT && feature->missing != LP_MISSING_KEEP;
     if (feature->normalize == LP_NORMALIZE_LOG1P && fills && feature->missing_value <= -1)
@@ -105,10 +121,11 @@ static enum lp_code read_numeric(struct lp_bundle *bundle, const struct lp_node 
     json_int_t width = 1;
     if (feature->kind == LP_FEATURE_VECTOR) LP_TRY(lp_node_whole(node, "width", 1, LP_BUNDLE_COLUMNS_MAX, &width, err));
     feature->width = (uint32_t)width;
-    LP_TRY(read_missing(node, feature, err));
+    LP_TRY(lp_missing_read_number(node, feature, err));
     LP_TRY(read_outlier(node, feature, err));
-    LP_TRY(read_normalize(node, feature, err));
-    feature->column_count = feature->width + (feature->missing == LP_MISSING_INDICATOR);
+    LP_TRY(read_normalize(bundle, node, feature, err));
+    uint32_t columns = feature->bucket_edge_count > 0 ? feature->bucket_edge_count + 1 : feature->width;
+    feature->column_count = columns + (feature->missing == LP_MISSING_INDICATOR);
     return lp_baseline_read_number(bundle, node, &feature->baseline, err);
 }
 
@@ -117,25 +134,34 @@ static enum lp_code read_feature(struct lp_bundle *bundle, const json_t *json, u
 {
     static const char *const number_members[] = {"name",    "from",      "kind",     "missing",
                                                  "outlier", "normalize", "baseline", NULL};
-    static const char *const category_members[] = {"name", "from", "kind", "missing", "encode", "baseline", NULL};
+    static const char *const category_members[] = {"name",   "from",  "kind",     "missing",
+                                                   "encode", "cross", "baseline", NULL};
     static const char *const vector_members[] = {"name",    "from",    "kind",      "width",
                                                  "missing", "outlier", "normalize", NULL};
-    static const char *const *const members[] = {number_members, category_members, vector_members};
-    static const struct lp_choice later = {later_kinds, 1};
+    static const char *const text_members[] = {"name", "from", "kind", "missing", "encode", NULL};
+    static const char *const time_members[] = {"name", "from", "kind", "missing", "parts", NULL};
+    static const char *const *const members[] = {number_members, category_members, vector_members, text_members,
+                                                 time_members};
     struct lp_node node;
     size_t kind;
     LP_TRY(lp_node_init(&node, json, NULL, err, "features[%u]", index));
     LP_TRY(lp_node_text(&node, "name", LP_NAME_MAX_BYTES, bundle->storage, &feature->name, err));
     LP_TRY(lp_node_init(&node, json, NULL, err, "feature `%.64s`", feature->name));
-    LP_TRY(lp_node_choice(&node, "kind", LP_CHOICE(kinds), &later, &kind, err));
+    LP_TRY(lp_node_choice(&node, "kind", LP_CHOICE(kinds), NULL, &kind, err));
     feature->kind = (enum lp_feature_kind)kind;
     LP_TRY(lp_node_init(&node, json, members[kind], err, "feature `%.64s`", feature->name));
     LP_TRY(lp_node_text(&node, "from", LP_PATH_MAX_BYTES, bundle->storage, &feature->from, err));
     if (strstr(feature->from, "[]") != NULL)
         return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "%s: `from` %.64s: candidate lists are not in this release",
                        node.where, feature->from);
-    return feature->kind == LP_FEATURE_CATEGORY ? lp_category_read(bundle, &node, feature, err)
-                                                : read_numeric(bundle, &node, feature, err);
+    switch (feature->kind) {
+    case LP_FEATURE_CATEGORY: return lp_category_read(bundle, &node, feature, err);
+    case LP_FEATURE_TEXT: return lp_text_read(&node, feature, err);
+    case LP_FEATURE_TIME: return lp_time_read(&node, feature, err);
+    case LP_FEATURE_NUMBER:
+    case LP_FEATURE_VECTOR: break;
+    }
+    return read_numeric(bundle, &node, feature, err);
 }
 
 static enum lp_code check_names(const struct lp_bundle *bundle, struct lp_error *err)
@@ -167,5 +193,7 @@ enum lp_code lp_features_read(struct lp_bundle *bundle, const struct lp_node *ma
     }
     bundle->features = features;
     bundle->feature_count = (uint32_t)count;
-    return check_names(bundle, err);
+    LP_TRY(check_names(bundle, err));
+    for (uint32_t i = 0; i < count; i++) LP_TRY(lp_cross_read(bundle, json_array_get(array, i), &features[i], err));
+    return LP_OK;
 }

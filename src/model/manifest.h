@@ -23,6 +23,20 @@ LP_MUST_USE enum lp_code lp_features_read(struct lp_bundle *bundle, const struct
 LP_MUST_USE enum lp_code lp_category_read(struct lp_bundle *bundle, const struct lp_node *node,
                                           struct lp_feature *feature, struct lp_error *err);
 
+/** `missing` of a number or of a time: policy and raw value. */
+LP_MUST_USE enum lp_code lp_missing_read_number(const struct lp_node *node, struct lp_feature *feature,
+                                                struct lp_error *err);
+
+/** The text part of one feature: n-grams, missing. */
+LP_MUST_USE enum lp_code lp_text_read(const struct lp_node *node, struct lp_feature *feature, struct lp_error *err);
+
+/** The time part of one feature: parts, missing. */
+LP_MUST_USE enum lp_code lp_time_read(const struct lp_node *node, struct lp_feature *feature, struct lp_error *err);
+
+/** `cross` of one category, once all features are there. */
+LP_MUST_USE enum lp_code lp_cross_read(struct lp_bundle *bundle, const json_t *json, struct lp_feature *feature,
+                                       struct lp_error *err);
+
 /** `baseline` of a number or of the score: edges, counts, missing rate; absent: bin_count 0. */
 LP_MUST_USE enum lp_code lp_baseline_read_number(struct lp_bundle *bundle, const struct lp_node *node,
                                                  struct lp_baseline *ret_baseline, struct lp_error *err);

@@ -33,7 +33,9 @@ static void free_parts(struct owned_model *m)
 static enum lp_want_type want_type(const struct lp_feature *feature)
 {
     switch (feature->kind) {
-    case LP_FEATURE_CATEGORY: return LP_WANT_TEXT;
+    case LP_FEATURE_CATEGORY:
+    case LP_FEATURE_TEXT: return LP_WANT_TEXT;
+    case LP_FEATURE_TIME: return LP_WANT_TIME_MS;
     case LP_FEATURE_VECTOR: return LP_WANT_VECTOR;
     case LP_FEATURE_NUMBER: break;
     }
