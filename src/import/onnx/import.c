@@ -1,4 +1,5 @@
 /* ONNX -> a draft with a graph. */
+#include "import/onnx/lower.h"
 #include "import/onnx/private.h"
 
 #include <stdio.h>
@@ -42,6 +43,8 @@ static enum lp_code lower(struct lp_onnx *onnx, const struct lp_onnx_node *node,
 {
     const struct lp_onnx_op *op = find_op(node);
     if (op == NULL) return lp_onnx_refuse(node, err, "this op is not in this release");
+    if (lp_onnx_input(onnx, node, 0) == NULL && op->lower != lp_onnx_constant)
+        return lp_onnx_bad(node, err, "input 0 is missing");
     for (uint32_t i = 0; i < node->input_count; i++) {
         const struct lp_onnx_value *value = lp_onnx_input(onnx, node, i);
         if (value != NULL && value->kind == LP_ONNX_UNKNOWN)

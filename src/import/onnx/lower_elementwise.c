@@ -131,6 +131,9 @@ enum lp_code lp_onnx_lower_binary(struct lp_onnx *onnx, const struct lp_onnx_nod
     struct lp_onnx_value made = {0};
     enum lp_graph_function function = binary_of(node);
     uint32_t first = 0;
+    bool many = strcmp(node->op, "Sum") == 0 || strcmp(node->op, "Mean") == 0 || function == LP_GRAPH_MIN ||
+                function == LP_GRAPH_MAX;
+    if (!many && node->input_count != 2) return lp_onnx_bad(node, err, "%u inputs", node->input_count);
     for (uint32_t i = 0; i < node->input_count; i++) LP_TRY(check_operand(node, lp_onnx_input(onnx, node, i), err));
     /* Two operands keep their order; of more the order does not matter, and a row value begins. */
     while (node->input_count > 2 && lp_onnx_input(onnx, node, first)->kind != LP_ONNX_ROW) first++;
