@@ -21,6 +21,7 @@ const struct lp_command lp_command_import = {
     .usage =
         "usage: lepton import MODEL -o BUNDLE [--name NAME] [--version TEXT] [--from FEATURE=PATH]...\n"
         "                     [--features SPEC] [--golden FILE] [--all-iterations]\n"
+        "                     [--backend onnxruntime]\n"
         "       lepton import MODEL --print-spec\n"
         "\n"
         "Reads XGBoost's JSON and UBJSON (save_model of 1.x to 3.x), LightGBM's text (save_model of 3.x and 4.x) and\n"
@@ -38,6 +39,9 @@ const struct lp_command lp_command_import = {
         "  --print-spec      print that file for this model, to edit, and write no bundle\n"
         "  --golden FILE     the library's own answers, verified at each load: lines of\n"
         "                    {\"record\":{...},\"margin\":[...],\"score\":[...]}\n"
+        "  --backend NAME    onnxruntime: the ONNX model runs in ONNX Runtime, whatever ops it has; lepton must be "
+        "built\n"
+        "                    for it, and the library be where the loader finds it\n"
         "  --all-iterations  every tree, also behind XGBoost's best_iteration\n"
         "  --json            say what was written as JSON\n"
         "\n"
@@ -49,7 +53,7 @@ const struct lp_command lp_command_import = {
 enum { NAME_BYTES = 256 };
 
 struct request {
-    const char *path, *out, *name, *version, *features, *golden;
+    const char *path, *out, *name, *version, *features, *golden, *backend;
     bool print_spec, json;
     struct lp_import_options options;
     struct lp_pairs from;
@@ -147,7 +151,7 @@ static enum lp_code verify(struct lp_span bytes, char *sha256, struct lp_error *
 static uint64_t parameter_count(const struct lp_graph *graph)
 {
     uint64_t count = 0;
-    for (uint32_t i = 0; i < graph->count; i++) {
+    for (uint32_t i = 0; i < graph->count && graph->ops[i].kind != LP_GRAPH_FOREIGN; i++) {
         const struct lp_tensor *const tensors[] = {graph->ops[i].weight, graph->ops[i].bias, graph->ops[i].constant};
         for (size_t k = 0; k < sizeof tensors / sizeof *tensors; k++)
             count += tensors[k] != NULL ? tensors[k]->count : 0;
@@ -257,6 +261,7 @@ static int run(int argc, char **argv)
         {.name = "features", .type = LP_OPTION_TEXT, .value = &request.features},
         {.name = "golden", .type = LP_OPTION_TEXT, .value = &request.golden},
         {.name = "print-spec", .type = LP_OPTION_FLAG, .value = &request.print_spec},
+        {.name = "backend", .type = LP_OPTION_TEXT, .value = &request.backend},
         {.name = "all-iterations", .type = LP_OPTION_FLAG, .value = &request.options.all_iterations},
         {.name = "json", .type = LP_OPTION_FLAG, .value = &request.json},
     };
@@ -271,6 +276,9 @@ static int run(int argc, char **argv)
         lp_options_parse(&lp_command_import, argc, argv, options, sizeof options / sizeof *options, 1, 1, &operands);
     if (code < 0 && !request.print_spec && request.out == NULL)
         code = lp_command_misuse(&lp_command_import, "-o FILE is missing: where to write the bundle");
+    if (code < 0 && request.backend != NULL && strcmp(request.backend, "onnxruntime") != 0)
+        code = lp_command_misuse(&lp_command_import, "--backend: onnxruntime is the one there is");
+    request.options.onnxruntime = request.backend != NULL;
     if (code < 0) {
         request.path = operands.items[0];
         code = import(&request, &err) == LP_OK ? lp_command_finish(&lp_command_import, LP_EXIT_OK)

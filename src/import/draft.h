@@ -54,6 +54,7 @@ struct lp_draft {
 /** What an importer may be told. */
 struct lp_import_options {
     bool all_iterations; /* every tree, though the file says which iteration was the best */
+    bool onnxruntime;    /* an ONNX model is to run in ONNX Runtime: it is not looked into */
     const char *folder;  /* where the files are that an ONNX model names; NULL: such a model is refused */
 };
 

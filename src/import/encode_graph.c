@@ -157,6 +157,26 @@ static bool put_norm(const struct ops *ops, const struct lp_graph_op *op, json_t
            put_tensor(ops, to, "bias", op->bias) && put_number(to, "epsilon", op->alpha);
 }
 
+/* A whole model: what it takes and gives, by its own names. */
+static bool put_foreign(const struct ops *ops, const struct lp_graph_op *op, json_t *to)
+{
+    json_t *names = json_array(), *types = json_array(), *shapes = json_array();
+    for (uint32_t i = 0; i < op->foreign->input_count; i++) {
+        const struct lp_foreign_input *input = &op->foreign->inputs[i];
+        json_t *shape = json_array();
+        for (uint32_t k = 0; k < input->shape.rank; k++)
+            json_array_append_new(shape, json_integer(input->shape.dims[k]));
+        json_array_append_new(names, json_string(input->name));
+        json_array_append_new(types, json_string(lp_foreign_type_name(input->type)));
+        json_array_append_new(shapes, shape);
+    }
+    bool good = json_object_set_new(to, "names", names) == 0;
+    good &= json_object_set_new(to, "types", types) == 0;
+    good &= json_object_set_new(to, "shapes", shapes) == 0;
+    return good && put_tensor(ops, to, "model", op->weight) && put_word(to, "from", op->foreign->output) &&
+           put_whole(to, "outputs", op->dims[0]);
+}
+
 static bool put_members(const struct ops *ops, const struct lp_graph_op *op, json_t *to)
 {
     const uint32_t one[] = {1};
@@ -190,6 +210,7 @@ static bool put_members(const struct ops *ops, const struct lp_graph_op *op, jso
     case LP_GRAPH_POOL: return put_pool(op, to);
     case LP_GRAPH_QUANTIZE: return put_quantize(op, to);
     case LP_GRAPH_TREES: return true;
+    case LP_GRAPH_FOREIGN: return put_foreign(ops, op, to);
     case LP_GRAPH_KIND_COUNT: break;
     }
     return false;
@@ -198,15 +219,16 @@ static bool put_members(const struct ops *ops, const struct lp_graph_op *op, jso
 static json_t *start_op(const struct ops *ops, const struct lp_graph_op *op)
 {
     static const char *const names[LP_GRAPH_KIND_COUNT] = {
-        [LP_GRAPH_DENSE] = "dense",     [LP_GRAPH_ACTIVATION] = "activation",
-        [LP_GRAPH_MATMUL] = "matmul",   [LP_GRAPH_CONCAT] = "concat",
-        [LP_GRAPH_SLICE] = "slice",     [LP_GRAPH_GATHER] = "gather",
-        [LP_GRAPH_RESHAPE] = "reshape", [LP_GRAPH_TRANSPOSE] = "transpose",
-        [LP_GRAPH_REDUCE] = "reduce",   [LP_GRAPH_EMBEDDING] = "embedding",
-        [LP_GRAPH_ONEHOT] = "onehot",   [LP_GRAPH_MAP] = "map",
-        [LP_GRAPH_IMPUTE] = "impute",   [LP_GRAPH_UNIT] = "unit",
-        [LP_GRAPH_NORM] = "norm",       [LP_GRAPH_CONV2D] = "conv2d",
-        [LP_GRAPH_POOL] = "pool",       [LP_GRAPH_QUANTIZE] = "quantize",
+        [LP_GRAPH_DENSE] = "dense",         [LP_GRAPH_ACTIVATION] = "activation",
+        [LP_GRAPH_MATMUL] = "matmul",       [LP_GRAPH_CONCAT] = "concat",
+        [LP_GRAPH_SLICE] = "slice",         [LP_GRAPH_GATHER] = "gather",
+        [LP_GRAPH_RESHAPE] = "reshape",     [LP_GRAPH_TRANSPOSE] = "transpose",
+        [LP_GRAPH_REDUCE] = "reduce",       [LP_GRAPH_EMBEDDING] = "embedding",
+        [LP_GRAPH_ONEHOT] = "onehot",       [LP_GRAPH_MAP] = "map",
+        [LP_GRAPH_IMPUTE] = "impute",       [LP_GRAPH_UNIT] = "unit",
+        [LP_GRAPH_NORM] = "norm",           [LP_GRAPH_CONV2D] = "conv2d",
+        [LP_GRAPH_POOL] = "pool",           [LP_GRAPH_QUANTIZE] = "quantize",
+        [LP_GRAPH_FOREIGN] = "onnxruntime",
     };
     char prefix[NAME_BYTES];
     if (op->kind != LP_GRAPH_TREES) {

@@ -37,6 +37,7 @@ enum lp_graph_kind {
     LP_GRAPH_POOL,      /* function: max average; kernel, strides, pads, dilations, ceil, count_pad */
     LP_GRAPH_QUANTIZE,  /* alpha: scale, zero, low, high */
     LP_GRAPH_TREES,     /* trees */
+    LP_GRAPH_FOREIGN,   /* foreign, weight: the file; it reads `features` and is alone */
     LP_GRAPH_KIND_COUNT,
 };
 
@@ -123,6 +124,7 @@ struct lp_graph_op {
     double input_scale;
     int32_t zero, low, high; /* quantize, and dense: the input's zero point */
     struct lp_graph_trees *trees;
+    const struct lp_foreign *foreign;
 };
 
 /** Ops grow by lp_graph_add; everything they point to is in the draft's storage. */

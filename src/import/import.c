@@ -44,6 +44,8 @@ enum lp_code lp_import_read(struct lp_span bytes, const struct lp_import_options
 {
     enum kind kind;
     LP_TRY(recognize(bytes, &kind, err));
+    if (kind != KIND_ONNX && options != NULL && options->onnxruntime)
+        return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "ONNX Runtime runs ONNX models only");
     struct lp_draft draft;
     lp_draft_init(&draft, bytes.size);
     enum lp_code rc = kind == KIND_ONNX       ? lp_import_onnx(bytes, options, &draft, err)

@@ -30,6 +30,7 @@ static lp_step_bind *const binds[LP_OP_COUNT] = {
     [LP_OP_CONV2D] = lp_bind_conv2d,
     [LP_OP_POOL] = lp_bind_pool,
     [LP_OP_QUANTIZE] = lp_bind_quantize,
+    [LP_OP_ONNXRUNTIME] = lp_bind_onnxruntime,
 };
 
 /* The activation's function; relu happens in a layer's store. */

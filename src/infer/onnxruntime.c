@@ -62,14 +62,16 @@ static struct {
 } library = {.once = PTHREAD_ONCE_INIT};
 
 struct lp_onnxruntime {
-    struct lp_onnxruntime_model model;
+    const struct lp_foreign *model;
+    struct lp_span bytes;
+    uint32_t outputs;
     struct handle *session;
 };
 
 static const int element_types[] = {
-    [LP_ONNXRUNTIME_FLOAT] = 1, [LP_ONNXRUNTIME_DOUBLE] = 11, [LP_ONNXRUNTIME_INT32] = 6, [LP_ONNXRUNTIME_INT64] = 7};
+    [LP_FOREIGN_FLOAT] = 1, [LP_FOREIGN_DOUBLE] = 11, [LP_FOREIGN_INT32] = 6, [LP_FOREIGN_INT64] = 7};
 static const size_t element_bytes[] = {
-    [LP_ONNXRUNTIME_FLOAT] = 4, [LP_ONNXRUNTIME_DOUBLE] = 8, [LP_ONNXRUNTIME_INT32] = 4, [LP_ONNXRUNTIME_INT64] = 8};
+    [LP_FOREIGN_FLOAT] = 4, [LP_FOREIGN_DOUBLE] = 8, [LP_FOREIGN_INT32] = 4, [LP_FOREIGN_INT64] = 8};
 
 static void keep(const char *text) { strncpy(library.why, text, sizeof library.why - 1); }
 
@@ -112,10 +114,18 @@ static void load_library(void)
     library.api = NULL;
 }
 
+/* The library's words may hold a damaged file's names, in whatever bytes. */
+static void make_plain(char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text < 0x20 || *text > 0x7e) *text = '?';
+}
+
 static enum lp_code check(struct status *status, const char *what, struct lp_error *err)
 {
     if (status == NULL) return LP_OK;
     lp_error_fill(err, LP_E_INVALID, LP_FATAL, NULL, "ONNX Runtime: %s: %.400s", what, message_of(status));
+    make_plain(err->text);
     release_status(status);
     return lp_failed(err->code);
 }
@@ -128,40 +138,40 @@ static enum lp_code make_session(struct lp_onnxruntime *session, struct lp_error
     LP_GUARD(check(CALL(CREATE_OPTIONS, struct handle **)(&options), "options", err));
     LP_GUARD(check(CALL(SET_INTRA_THREADS, struct handle *, int)(options, 1), "threads", err));
     LP_GUARD(check(CALL(SET_INTER_THREADS, struct handle *, int)(options, 1), "threads", err));
-    LP_GUARD(check(CALL(SESSION_FROM_ARRAY, struct handle *, const void *, size_t, const struct handle *,
-                        struct handle **)(library.environment, session->model.bytes.data, session->model.bytes.size,
-                                          options, &session->session),
-                   "the model", err));
+    LP_GUARD(
+        check(CALL(SESSION_FROM_ARRAY, struct handle *, const void *, size_t, const struct handle *, struct handle **)(
+                  library.environment, session->bytes.data, session->bytes.size, options, &session->session),
+              "the model", err));
     LP_GUARD(check(CALL(INPUT_COUNT, const struct handle *, size_t *)(session->session, &inputs), "inputs", err));
-    if (inputs != session->model.input_count)
+    if (inputs != session->model->input_count)
         rc = lp_fail(err, LP_E_MISMATCH, LP_FATAL, "the model has %zu inputs, the bundle says %u", inputs,
-                     session->model.input_count);
+                     session->model->input_count);
 out:
     if (options != NULL) RELEASE(RELEASE_OPTIONS, options);
     return rc;
 }
 
 /* Columns of the rows as one input's tensor. Whole numbers are cut towards zero; what they cannot be is refused. */
-static bool pack(const struct lp_onnxruntime_input *input, const double *rows, size_t stride, uint32_t count, void *to)
+static bool pack(const struct lp_foreign_input *input, const double *rows, size_t stride, uint32_t count, void *to)
 {
     for (uint32_t r = 0; r < count; r++) {
         const double *row = rows + r * stride + input->column;
         size_t at = (size_t)r * input->width;
         for (uint32_t i = 0; i < input->width; i++) {
-            double limit = input->type == LP_ONNXRUNTIME_INT32 ? 0x1p31 : 0x1p63;
-            if (input->type >= LP_ONNXRUNTIME_INT32 && !(row[i] >= -limit && row[i] < limit)) return false;
+            double limit = input->type == LP_FOREIGN_INT32 ? 0x1p31 : 0x1p63;
+            if (input->type >= LP_FOREIGN_INT32 && !(row[i] >= -limit && row[i] < limit)) return false;
             switch (input->type) {
-            case LP_ONNXRUNTIME_FLOAT: ((float *)to)[at + i] = (float)row[i]; break;
-            case LP_ONNXRUNTIME_DOUBLE: ((double *)to)[at + i] = row[i]; break;
-            case LP_ONNXRUNTIME_INT32: ((int32_t *)to)[at + i] = (int32_t)row[i]; break;
-            case LP_ONNXRUNTIME_INT64: ((int64_t *)to)[at + i] = (int64_t)row[i]; break;
+            case LP_FOREIGN_FLOAT: ((float *)to)[at + i] = (float)row[i]; break;
+            case LP_FOREIGN_DOUBLE: ((double *)to)[at + i] = row[i]; break;
+            case LP_FOREIGN_INT32: ((int32_t *)to)[at + i] = (int32_t)row[i]; break;
+            case LP_FOREIGN_INT64: ((int64_t *)to)[at + i] = (int64_t)row[i]; break;
             }
         }
     }
     return true;
 }
 
-static size_t input_bytes(const struct lp_onnxruntime_input *input, uint32_t row_count)
+static size_t input_bytes(const struct lp_foreign_input *input, uint32_t row_count)
 {
     size_t bytes = element_bytes[input->type] * input->width * row_count;
     return (bytes + 63) & ~(size_t)63;
@@ -170,20 +180,20 @@ static size_t input_bytes(const struct lp_onnxruntime_input *input, uint32_t row
 size_t lp_onnxruntime_scratch_bytes(const struct lp_onnxruntime *session, uint32_t row_count)
 {
     size_t bytes = 64;
-    for (uint32_t i = 0; i < session->model.input_count; i++)
-        bytes += input_bytes(&session->model.inputs[i], row_count);
+    for (uint32_t i = 0; i < session->model->input_count; i++)
+        bytes += input_bytes(&session->model->inputs[i], row_count);
     return bytes;
 }
 
 /* A tensor over packed columns. */
-static struct status *wrap(const struct lp_onnxruntime_input *input, uint32_t row_count, void *data,
+static struct status *wrap(const struct lp_foreign_input *input, uint32_t row_count, void *data,
                            struct handle **ret_value)
 {
-    int64_t dims[LP_ONNXRUNTIME_RANK_MAX + 1] = {row_count};
-    for (uint32_t i = 0; i < input->rank; i++) dims[i + 1] = input->dims[i];
+    int64_t dims[LP_VALUE_RANK_MAX + 1] = {row_count};
+    for (uint32_t i = 0; i < input->shape.rank; i++) dims[i + 1] = input->shape.dims[i];
     return CALL(TENSOR_WITH_DATA, const struct handle *, void *, size_t, const int64_t *, size_t, int,
                 struct handle **)(library.memory, data, element_bytes[input->type] * input->width * row_count, dims,
-                                  input->rank + 1, element_types[input->type], ret_value);
+                                  input->shape.rank + 1, element_types[input->type], ret_value);
 }
 
 /* Is the output so many floats? */
@@ -203,19 +213,19 @@ static bool is_as_told(struct handle *value, size_t count)
 /* Inputs to outputs; NULL: done, else what is wrong. */
 static struct status *infer(struct lp_onnxruntime *session, struct handle *const *inputs, struct handle **output)
 {
-    const char *names[LP_ONNXRUNTIME_INPUTS_MAX];
-    for (uint32_t i = 0; i < session->model.input_count; i++) names[i] = session->model.inputs[i].name;
+    const char *names[LP_FOREIGN_INPUTS_MAX];
+    for (uint32_t i = 0; i < session->model->input_count; i++) names[i] = session->model->inputs[i].name;
     return CALL(RUN, struct handle *, const void *, const char *const *, struct handle *const *, size_t,
                 const char *const *, size_t, struct handle **)(
-        session->session, NULL, names, inputs, session->model.input_count, &session->model.output, 1, output);
+        session->session, NULL, names, inputs, session->model->input_count, &session->model->output, 1, output);
 }
 
 /* @param failure NULL, or where the library's words go: owned */
 static bool run(struct lp_onnxruntime *session, const double *rows, size_t row_stride, uint32_t row_count,
                 float *outputs, size_t output_stride, void *scratch, struct status **failure)
 {
-    const struct lp_onnxruntime_model *model = &session->model;
-    struct handle *values[LP_ONNXRUNTIME_INPUTS_MAX] = {NULL}, *output = NULL;
+    const struct lp_foreign *model = session->model;
+    struct handle *values[LP_FOREIGN_INPUTS_MAX] = {NULL}, *output = NULL;
     struct status *status = NULL;
     unsigned char *at = scratch;
     float *numbers = NULL;
@@ -226,12 +236,11 @@ static bool run(struct lp_onnxruntime *session, const double *rows, size_t row_s
         at += input_bytes(&model->inputs[i], row_count);
     }
     if (good && status == NULL) status = infer(session, values, &output);
-    good = good && status == NULL && is_as_told(output, (size_t)row_count * model->output_count);
+    good = good && status == NULL && is_as_told(output, (size_t)row_count * session->outputs);
     if (good) status = CALL(TENSOR_DATA, struct handle *, float **)(output, &numbers);
     good = good && status == NULL;
     for (uint32_t r = 0; good && r < row_count; r++)
-        memcpy(outputs + r * output_stride, numbers + (size_t)r * model->output_count,
-               model->output_count * sizeof *outputs);
+        memcpy(outputs + r * output_stride, numbers + (size_t)r * session->outputs, session->outputs * sizeof *outputs);
     if (output != NULL) RELEASE(RELEASE_VALUE, output);
     for (uint32_t i = 0; i < model->input_count; i++)
         if (values[i] != NULL) RELEASE(RELEASE_VALUE, values[i]);
@@ -250,26 +259,26 @@ void lp_onnxruntime_run(struct lp_onnxruntime *session, const double *rows, size
                                outputs + r * output_stride_floats, output_stride_floats, scratch);
         return;
     }
-    for (uint32_t i = 0; i < session->model.output_count; i++) outputs[i] = NAN;
+    for (uint32_t i = 0; i < session->outputs; i++) outputs[i] = NAN;
 }
 
 /* A row of zeros: are inputs and output as the bundle says? */
 static enum lp_code try_row(struct lp_onnxruntime *session, struct lp_error *err)
 {
-    const struct lp_onnxruntime_model *model = &session->model;
+    const struct lp_foreign *model = session->model;
     struct status *failure = NULL;
     size_t columns = 1, bytes = lp_onnxruntime_scratch_bytes(session, 1);
     for (uint32_t i = 0; i < model->input_count; i++)
         if (model->inputs[i].column + model->inputs[i].width > columns)
             columns = model->inputs[i].column + model->inputs[i].width;
     double *row = calloc(columns, sizeof *row);
-    float *outputs = calloc(model->output_count, sizeof *outputs);
+    float *outputs = calloc(session->outputs, sizeof *outputs);
     void *scratch = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
     enum lp_code rc = LP_OK;
     if (row == NULL || outputs == NULL || scratch == NULL) rc = lp_fail_memory(err, bytes);
-    else if (!run(session, row, columns, 1, outputs, model->output_count, scratch, &failure) && failure == NULL)
+    else if (!run(session, row, columns, 1, outputs, session->outputs, scratch, &failure) && failure == NULL)
         rc = lp_fail(err, LP_E_MISMATCH, LP_FATAL, "ONNX Runtime: output `%.64s` is not %u floats a row", model->output,
-                     model->output_count);
+                     session->outputs);
     if (rc == LP_OK) rc = check(failure, "a row of zeros", err);
     free(row);
     free(outputs);
@@ -277,8 +286,8 @@ static enum lp_code try_row(struct lp_onnxruntime *session, struct lp_error *err
     return rc;
 }
 
-enum lp_code lp_onnxruntime_new(const struct lp_onnxruntime_model *model, struct lp_onnxruntime **ret_session,
-                                struct lp_error *err)
+enum lp_code lp_onnxruntime_new(const struct lp_foreign *model, struct lp_span bytes, uint32_t outputs,
+                                struct lp_onnxruntime **ret_session, struct lp_error *err)
 {
     pthread_once(&library.once, load_library);
     if (library.api == NULL)
@@ -286,12 +295,9 @@ enum lp_code lp_onnxruntime_new(const struct lp_onnxruntime_model *model, struct
                        "the bundle runs in ONNX Runtime, which cannot be loaded: %.300s: install libonnxruntime.so.1 "
                        "where the loader finds it",
                        library.why);
-    if (model->input_count > LP_ONNXRUNTIME_INPUTS_MAX)
-        return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%u inputs, at most %d are allowed", model->input_count,
-                       LP_ONNXRUNTIME_INPUTS_MAX);
     struct lp_onnxruntime *session = calloc(1, sizeof *session);
     if (session == NULL) return lp_fail_memory(err, sizeof *session);
-    session->model = *model;
+    *session = (struct lp_onnxruntime){.model = model, .bytes = bytes, .outputs = outputs};
     enum lp_code rc = make_session(session, err);
     if (rc == LP_OK) rc = try_row(session, err);
     if (rc == LP_OK) *ret_session = session;
@@ -308,10 +314,12 @@ void lp_onnxruntime_free(struct lp_onnxruntime *session)
 
 #else
 
-enum lp_code lp_onnxruntime_new(const struct lp_onnxruntime_model *model, struct lp_onnxruntime **ret_session,
-                                struct lp_error *err)
+enum lp_code lp_onnxruntime_new(const struct lp_foreign *model, struct lp_span bytes, uint32_t outputs,
+                                struct lp_onnxruntime **ret_session, struct lp_error *err)
 {
     (void)model;
+    (void)bytes;
+    (void)outputs;
     (void)ret_session;
     return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
                    "the bundle runs in ONNX Runtime, and this lepton was built without it: build with "

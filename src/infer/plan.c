@@ -89,8 +89,11 @@ enum lp_code lp_plan_new_for(const struct lp_bundle *bundle, const struct lp_cpu
 void lp_plan_free(struct lp_plan *plan)
 {
     if (plan == NULL) return;
-    for (uint32_t i = 0; i < plan->step_count; i++)
-        if (plan->bundle->ops[plan->steps[i].op].kind == LP_OP_TREES) lp_trees_free(plan->steps[i].trees.model);
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        enum lp_op_kind kind = plan->bundle->ops[plan->steps[i].op].kind;
+        if (kind == LP_OP_TREES) lp_trees_free(plan->steps[i].trees.model);
+        if (kind == LP_OP_ONNXRUNTIME) lp_onnxruntime_free(plan->steps[i].onnxruntime.session);
+    }
     lp_trees_free(plan->trees);
     free(plan->steps);
     free(plan->operands);

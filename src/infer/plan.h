@@ -9,6 +9,7 @@
 #define LP_INFER_PLAN_H
 
 #include "infer/infer.h"
+#include "infer/onnxruntime.h"
 #include "kernels/activation/activation.h"
 #include "kernels/binary/binary.h"
 #include "kernels/conv2d/conv2d.h"
@@ -152,6 +153,9 @@ struct lp_plan_step {
             uint32_t outputs;
         } trees;
         struct {
+            struct lp_onnxruntime *session; /* owned */
+        } onnxruntime;
+        struct {
             uint32_t counts[LP_VALUE_RANK_MAX];
             size_t steps[LP_VALUE_RANK_MAX]; /* of the input, by the output's axis */
         } transpose;
@@ -250,6 +254,7 @@ lp_step_bind lp_bind_softmax, lp_bind_norm, lp_bind_unit;                       
 lp_step_bind lp_bind_reduce;                                                                      /* step_reduce.c */
 lp_step_bind lp_bind_concat, lp_bind_slice, lp_bind_gather, lp_bind_transpose;                    /* step_layout.c */
 lp_step_bind lp_bind_embedding, lp_bind_onehot, lp_bind_map, lp_bind_trees;                       /* step_lookup.c */
+lp_step_bind lp_bind_onnxruntime;                                                                 /* step_foreign.c */
 
 /** The kernel's kind of an activation, with alpha and beta as it wants them; false: none or prelu. */
 bool lp_activation_kernel_of(const struct lp_op *op, enum lp_activation_kind *ret_kind, float *ret_alpha,

@@ -259,7 +259,10 @@ static void list_steps(struct graph *graph, bool record, bool others)
     }
 }
 
-static bool reads_doubles(const struct lp_op *op) { return op->kind == LP_OP_EMBEDDING || op->kind == LP_OP_TREES; }
+static bool reads_doubles(const struct lp_op *op)
+{
+    return op->kind == LP_OP_EMBEDDING || op->kind == LP_OP_TREES || op->kind == LP_OP_ONNXRUNTIME;
+}
 
 static void use(struct graph *graph, uint32_t v, uint32_t time)
 {

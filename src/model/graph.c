@@ -62,6 +62,10 @@ static const struct {
                     ONE,
                     {"function", "kernel", "strides", "pads", "dilations", "ceil", "count_pad"}},
     [LP_OP_QUANTIZE] = {"quantize", lp_quantize_read, ONE, {"scale", "zero_point", "low", "high"}},
+    [LP_OP_ONNXRUNTIME] = {"onnxruntime",
+                           lp_foreign_read,
+                           ONE,
+                           {"model", "from", "outputs", "names", "types", "shapes"}},
 };
 enum { MEMBERS_MAX = 11, NAMES_MAX = MEMBERS_MAX + 6 };
 

@@ -19,6 +19,8 @@ lp_op_read lp_concat_read, lp_slice_read, lp_gather_read, lp_reshape_read, lp_tr
 lp_op_read lp_embedding_read, lp_onehot_read, lp_map_read;
 /* graph_reduce.c */
 lp_op_read lp_reduce_read, lp_unit_read, lp_norm_read;
+/* graph_foreign.c */
+lp_op_read lp_foreign_read;
 /* graph_image.c */
 lp_op_read lp_conv2d_read, lp_pool_read;
 

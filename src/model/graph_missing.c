@@ -1,7 +1,7 @@
 /*
- * missing=keep lets NaN into the row. Trees and impute define it, ops that only move elements pass it on; every other
- * op would make the record's score NaN: refused when the model is loaded. For each value that holds such elements the
- * feature of each is kept, as its index and 1, so that a slice of others is not blamed.
+ * missing=keep lets NaN into the row. Trees, impute and a whole ONNX model define it, ops that only move elements pass
+ * it on; every other op would make the record's score NaN: refused when the model is loaded. For each value that holds
+ * such elements the feature of each is kept, as its index and 1, so that a slice of others is not blamed.
  */
 #include "model/graph.h"
 
@@ -110,7 +110,7 @@ static enum lp_code pass_op(struct taint *taint, uint32_t i, struct lp_error *er
     bool tainted = false;
     for (uint32_t k = 0; k < op->input_count; k++) {
         if (taint->values[op->inputs[k]] == NULL) continue;
-        if (!moves(op->kind) && op->kind != LP_OP_TREES && op->kind != LP_OP_IMPUTE)
+        if (!moves(op->kind) && op->kind != LP_OP_TREES && op->kind != LP_OP_IMPUTE && op->kind != LP_OP_ONNXRUNTIME)
             return lp_failed(refuse(taint, i, op->inputs[k], err));
         tainted = true;
     }

@@ -42,6 +42,7 @@ enum lp_op_kind {
     LP_OP_CONV2D,
     LP_OP_POOL,
     LP_OP_QUANTIZE,
+    LP_OP_ONNXRUNTIME,
     LP_OP_COUNT,
 };
 
@@ -110,6 +111,23 @@ struct lp_window {
     uint32_t group;   /* conv2d */
 };
 
+enum lp_foreign_type { LP_FOREIGN_FLOAT, LP_FOREIGN_DOUBLE, LP_FOREIGN_INT32, LP_FOREIGN_INT64 };
+enum { LP_FOREIGN_INPUTS_MAX = 256 };
+
+/** One input of a model in another library's hands: `width` columns of the row from `column` on. */
+struct lp_foreign_input {
+    const char *name;
+    enum lp_foreign_type type;
+    struct lp_shape shape; /* of a row; rank 0: one number */
+    uint32_t column, width;
+};
+
+struct lp_foreign {
+    const char *output; /* its name in the model; floats */
+    uint32_t input_count;
+    const struct lp_foreign_input *inputs;
+};
+
 /** Members that a kind does not name are zero. */
 struct lp_op {
     enum lp_op_kind kind;
@@ -155,11 +173,14 @@ struct lp_op {
     double quantum; /* quantize: y = (clamp(rne(x / quantum) + zero, low, high) - zero) * quantum */
     double zero;
     struct lp_window window;      /* conv2d, pool */
-    const struct lp_trees *trees; /* trees: the checked ensemble; NaN is missing */
+    const struct lp_trees *trees;     /* trees: the checked ensemble; NaN is missing */
+    const struct lp_foreign *foreign; /* onnxruntime; `weight` is the model's file, U8 */
 };
 
 /** "dense", ...; static. */
 const char *lp_op_name(enum lp_op_kind kind);
+/** "float", ...; static. */
+const char *lp_foreign_type_name(enum lp_foreign_type type);
 /** "relu", ...; static. */
 const char *lp_activation_name(enum lp_activation activation);
 

@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 
 import estimators
+import ml_ops
 import oracle
 import recommenders
 import stacks
@@ -39,7 +40,8 @@ def plan(count):
     """[(name, builder)]: half of the stacks are of random ops, the rest goes round."""
     others = [name for name in STACKS if name != "ops"]
     names = ["ops" if i % 2 else others[i // 2 % len(others)] for i in range(count)]
-    return [(n, of_stack(STACKS[n])) for n in names] + list(estimators.BUILDERS.items())
+    return [(n, of_stack(STACKS[n])) for n in names] + list(estimators.BUILDERS.items()) + \
+        list(ml_ops.BUILDERS.items()) * (1 + count // 20)
 
 
 def check_quantized(rng, model, feeds, what):

@@ -58,4 +58,5 @@ def main():
         len(models), totals[2], totals[0], totals[1]))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -121,6 +121,7 @@ enum lp_code lp_import_onnx(struct lp_span bytes, const struct lp_import_options
     draft->task = LP_TASK_REGRESSION;
     draft->link = LP_LINK_IDENTITY;
     name_source(&onnx);
-    enum lp_code rc = read_all(&onnx, err);
+    bool foreign = options != NULL && options->onnxruntime;
+    enum lp_code rc = foreign ? lp_onnx_foreign_read(&onnx, bytes, err) : read_all(&onnx, err);
     return rc == LP_OK ? LP_OK : lp_error_wrap(err, "ONNX model");
 }

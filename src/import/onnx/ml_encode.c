@@ -232,9 +232,12 @@ static enum lp_code read_default(struct lp_onnx *onnx, const struct lp_onnx_node
     return LP_OK;
 }
 
-/* A NaN among the keys: missing values become a number that is no key, which stands for it. */
-static enum lp_code replace_missing(struct lp_onnx *onnx, struct lp_ml_row *row, struct keys *keys, uint32_t at,
-                                    struct lp_error *err)
+/*
+ * A NaN among the keys: missing values become a number that is no key, which stands for it; before version 4 nothing
+ * equals NaN, and the number leads to the default.
+ */
+static enum lp_code replace_missing(struct lp_onnx *onnx, struct lp_ml_row *row, struct keys *keys, float *values,
+                                    uint32_t at, bool meets, struct lp_error *err)
 {
     double most = 0;
     float *number;
@@ -242,7 +245,12 @@ static enum lp_code replace_missing(struct lp_onnx *onnx, struct lp_ml_row *row,
         if (i != at && fabs(keys->numbers[i]) > most) most = fabs(keys->numbers[i]);
     const float standing = (float)(2 * most + 1);
     if (!isfinite(standing)) return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "a key of %g beside NaN", most);
-    keys->numbers[at] = (double)standing;
+    uint32_t last = keys->count - 1;
+    keys->numbers[at] = meets ? (double)standing : keys->numbers[last];
+    if (!meets) {
+        values[at] = values[last];
+        keys->count = last;
+    }
     struct lp_graph_op op = {.kind = LP_GRAPH_IMPUTE, .input_count = 1, .rank = row->rank, .alpha = (double)NAN};
     memcpy(op.dims, row->dims, sizeof op.dims);
     LP_TRY(make_floats(onnx, 1, &op.constant, &number, err));
@@ -275,7 +283,7 @@ static enum lp_code encode(struct lp_onnx *onnx, const struct lp_onnx_node *node
     LP_TRY(read_input(onnx, node, keys, &row, err));
     for (uint32_t i = 0; i < keys->count; i++) numbers[i] = (float)values->numbers[i];
     if (!isfinite((float)otherwise)) return lp_onnx_refuse(node, err, "its default, %g, is not finite", otherwise);
-    if (missing < keys->count) LP_TRY(replace_missing(onnx, &row, keys, missing, err));
+    if (missing < keys->count) LP_TRY(replace_missing(onnx, &row, keys, numbers, missing, node->opset >= 4, err));
     LP_TRY(map(onnx, &row, keys, numbers, (float)otherwise, err));
     lp_ml_bind(onnx, node, 0, &row);
     return LP_OK;

@@ -8,6 +8,8 @@
 #include <string.h>
 
 enum { AVERAGE, SUM, MIN, MAX };
+/* As the standard numbers them; ONNX Runtime (1.32) takes 1 for LOGISTIC and 2 for SOFTMAX. */
+enum { NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO, PROBIT };
 
 struct ensemble {
     size_t split_count, leaf_count, root_count;
@@ -186,8 +188,6 @@ static enum lp_code choose_width(struct ensemble *e, struct lp_error *err)
 static enum lp_code lower(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct ensemble *e,
                           struct lp_ml_row *row, struct lp_error *err)
 {
-    static const enum lp_ml_post posts[] = {LP_ML_NONE, LP_ML_SOFTMAX, LP_ML_LOGISTIC, LP_ML_SOFTMAX_ZERO,
-                                            LP_ML_PROBIT};
     struct lp_graph_trees *trees;
     int64_t targets, how, post;
     LP_TRY(lp_onnx_int(node, "n_targets", 1, &targets, err));
@@ -197,14 +197,18 @@ static enum lp_code lower(struct lp_onnx *onnx, const struct lp_onnx_node *node,
         return lp_onnx_bad(node, err, "%lld targets, post_transform %lld", (long long)targets, (long long)post);
     if (how != SUM && how != AVERAGE)
         return lp_onnx_refuse(node, err, "aggregate_function %lld is not in this release", (long long)how);
-    if (posts[post] == LP_ML_PROBIT) return lp_onnx_refuse(node, err, "post_transform PROBIT is not in this release");
+    if (post == PROBIT) return lp_onnx_refuse(node, err, "post_transform PROBIT is not in this release");
+    if (targets > 1 && (post == SOFTMAX || post == LOGISTIC))
+        return lp_onnx_refuse(node, err, "post_transform %lld: the standard and ONNX Runtime read it differently",
+                              (long long)post);
     e->target_count = (uint32_t)targets;
     LP_TRY(read(onnx, node, e, err));
     LP_TRY(choose_width(e, err));
     LP_TRY(lp_ml_forest_new(onnx, e->is_vector ? e->target_count : 1, &trees, err));
     LP_TRY(add_trees(node, e, &trees->forest, err));
     LP_TRY(lp_ml_forest_emit(onnx, trees, e->target_count, NULL, how == AVERAGE, row, err));
-    return e->target_count > 1 ? lp_ml_post(onnx, node, posts[post], row, err) : LP_OK;
+    bool zero = post == SOFTMAX_ZERO && e->target_count > 1;
+    return lp_ml_post(onnx, node, zero ? LP_ML_SOFTMAX_ZERO : LP_ML_NONE, row, err);
 }
 
 enum lp_code lp_ml_tree_ensemble(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_error *err)

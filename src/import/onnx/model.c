@@ -142,14 +142,19 @@ static enum lp_code check_opset(const struct lp_onnx *onnx, struct lp_error *err
     return LP_OK;
 }
 
+enum lp_code lp_onnx_names_read(struct lp_onnx *onnx, struct lp_error *err)
+{
+    LP_TRY(add_values(onnx, err));
+    return sort_values(onnx, err);
+}
+
 enum lp_code lp_onnx_model_read(struct lp_onnx *onnx, struct lp_error *err)
 {
     const Onnx__Graph *graph = onnx->proto->graph;
     if (graph == NULL) return lp_fail(err, LP_E_INVALID, LP_FATAL, "there is no graph in it");
     if (graph->n_node > LP_ONNX_NODES_MAX)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%zu nodes, at most %d are read", graph->n_node, LP_ONNX_NODES_MAX);
-    LP_TRY(add_values(onnx, err));
-    LP_TRY(sort_values(onnx, err));
+    LP_TRY(lp_onnx_names_read(onnx, err));
     LP_TRY(read_initializers(onnx, err));
     onnx->nodes = lp_onnx_take(onnx, graph->n_node, sizeof *onnx->nodes, err);
     if (onnx->nodes == NULL) return lp_failed(err->code);

@@ -8,6 +8,12 @@
 LP_MUST_USE enum lp_code lp_onnx_unpack(struct lp_span bytes, Onnx__Model **ret_model, struct lp_error *err);
 void lp_onnx_unpacked_free(Onnx__Model *model);
 
+/** Names of inputs, initializers and outputs of nodes -> values, of which nothing else is known. */
+LP_MUST_USE enum lp_code lp_onnx_names_read(struct lp_onnx *onnx, struct lp_error *err);
+
+/** The file as the graph's one op, for ONNX Runtime; features of its inputs. Nodes are not looked at. */
+LP_MUST_USE enum lp_code lp_onnx_foreign_read(struct lp_onnx *onnx, struct lp_span bytes, struct lp_error *err);
+
 /** Names -> values, nodes with the numbers of their values, opsets; initializers become constants. */
 LP_MUST_USE enum lp_code lp_onnx_model_read(struct lp_onnx *onnx, struct lp_error *err);
 
