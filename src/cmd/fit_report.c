@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { WIDTH_MIN = 60, WIDTH_USUAL = 100, NAME_MAX_BYTES = 28, SPARK_BINS = 8 };
+enum { WIDTH_MIN = 60, WIDTH_USUAL = 100, NAME_MAX_BYTES = 28, SPARK_BINS = 8, SPARK_BAR_BYTES = 4 };
 
 struct style {
     bool colour;
@@ -50,7 +50,8 @@ static void spark(const struct lp_fit_column *column, char *text)
         counts[i] = lp_quantiles_below(&column->view, upto) - lp_quantiles_below(&column->view, from);
         most = fmax(most, counts[i]);
     }
-    for (int i = 0; i < SPARK_BINS; i++) strcat(text, bars[counts[i] > 0 ? 1 + (int)(7 * counts[i] / most) : 0]);
+    for (int i = 0; i < SPARK_BINS; i++)
+        text += snprintf(text, SPARK_BAR_BYTES, "%s", bars[counts[i] > 0 ? 1 + (int)(7 * counts[i] / most) : 0]);
 }
 
 /* A number in at most nine characters. */
@@ -63,7 +64,7 @@ static const char *brief(double value, char *text)
 
 static void print_numbers(const struct lp_fit_column *column, FILE *to)
 {
-    char a[32], b[32], c[32], d[32], e[32], bars[SPARK_BINS * 4];
+    char a[32], b[32], c[32], d[32], e[32], bars[SPARK_BINS * SPARK_BAR_BYTES];
     const struct lp_moments *m = &column->moments;
     spark(column, bars);
     if (m->count == 0) return;
