@@ -404,7 +404,8 @@ enum lp_code lp_fit_block_merge(struct lp_fit_block *block, struct lp_fit_pass *
         if (is_text(&pass->wants[i])) LP_TRY(merge_texts(block, i, column, err));
         else LP_TRY(merge_numbers(block, i, column, err));
     }
-    for (uint32_t row = 0; row < block->rows; row++) lp_repeats_add(&pass->repeats, block->row_hashes[row]);
+    for (uint32_t row = 0; row < block->rows; row++)
+        LP_TRY(lp_repeats_add(&pass->repeats, block->row_hashes[row], err));
     fit->records += block->rows;
     return LP_OK;
 }

@@ -17,14 +17,14 @@ enum { LP_REPEATS_HASHES_MAX = 1 << 19 };
 struct lp_repeats {
     uint64_t *hashes; /* owned, open addressing; 0: free */
     uint32_t *counts; /* owned */
-    uint32_t used;
+    uint32_t slots, used; /* at most half of them */
     unsigned shift; /* only hashes whose highest `shift` bits are 0 are kept */
 };
 
 LP_MUST_USE enum lp_code lp_repeats_init(struct lp_repeats *repeats, struct lp_error *err);
 void lp_repeats_done(struct lp_repeats *repeats);
 /** @param hash of a record, well mixed */
-void lp_repeats_add(struct lp_repeats *repeats, uint64_t hash);
+LP_MUST_USE enum lp_code lp_repeats_add(struct lp_repeats *repeats, uint64_t hash, struct lp_error *err);
 /** Records that repeat an earlier one; an estimate once shift is above 0. */
 double lp_repeats_count(const struct lp_repeats *repeats);
 
