@@ -8,12 +8,8 @@
 
 ASSET(lp_demo_flights, LEPTON_SOURCE_DIR "/src/demo/data/flights.csv.gz")
 ASSET(lp_demo_schema, LEPTON_SOURCE_DIR "/schemas/flights.avsc")
-ASSET(lp_demo_model_1, LEPTON_SOURCE_DIR "/src/demo/data/flights-1.safetensors")
-ASSET(lp_demo_model_2, LEPTON_SOURCE_DIR "/src/demo/data/flights-2.safetensors")
 
 #define SPAN(symbol) lp_span_of(symbol##_begin, (size_t)(symbol##_end - symbol##_begin))
 
 struct lp_span lp_asset_flights_csv_gz(void) { return SPAN(lp_demo_flights); }
 struct lp_span lp_asset_flights_schema(void) { return SPAN(lp_demo_schema); }
-struct lp_span lp_asset_model_1(void) { return SPAN(lp_demo_model_1); }
-struct lp_span lp_asset_model_2(void) { return SPAN(lp_demo_model_2); }

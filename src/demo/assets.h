@@ -6,7 +6,5 @@
 
 struct lp_span lp_asset_flights_csv_gz(void);
 struct lp_span lp_asset_flights_schema(void);
-struct lp_span lp_asset_model_1(void);
-struct lp_span lp_asset_model_2(void);
 
 #endif

@@ -9,7 +9,22 @@
 #include <zlib.h>
 
 enum { CSV_MAX_BYTES = 32 << 20, COLUMNS = 14 };
-enum column { ORIGIN, TEMP, DEWP, HUMID, WIND_SPEED, PRECIP, PRESSURE, VISIB, SCHED, CARRIER, FLIGHT, DEST, DISTANCE };
+enum column {
+    ORIGIN,
+    TEMP,
+    DEWP,
+    HUMID,
+    WIND_SPEED,
+    PRECIP,
+    PRESSURE,
+    VISIB,
+    SCHED,
+    CARRIER,
+    FLIGHT,
+    DEST,
+    DISTANCE,
+    DEP_DELAY
+};
 static const char HEADER[] = "origin,temp,dewp,humid,wind_speed,precip,pressure,visib,sched,carrier,flight,dest,"
                              "distance,dep_delay\n";
 
@@ -146,4 +161,36 @@ void lp_flights_encode(struct lp_flights *flights, uint32_t index, int64_t shift
     put_long(out, hour);
     for (int i = TEMP; i <= VISIB; i++) put_optional(out, fields[i]);
     *ret_key = lp_span_text(flights->key);
+}
+
+/* --- rows to learn from --- */
+
+static void write_row(FILE *out, const struct lp_span fields[COLUMNS])
+{
+    enum { LATE_MINUTES = 15, DAY_CHARS = 10 };
+    int hour;
+    parse_time(fields[SCHED], &hour);
+    fprintf(out, "%.*s", (int)fields[CARRIER].size, (const char *)fields[CARRIER].data);
+    for (int i = ORIGIN; i <= VISIB; i++) fprintf(out, ",%.*s", (int)fields[i].size, (const char *)fields[i].data);
+    fprintf(out, ",%.*s,%d,%.*s,%d\n", (int)fields[DISTANCE].size, (const char *)fields[DISTANCE].data, hour, DAY_CHARS,
+            (const char *)fields[SCHED].data, strtol((const char *)fields[DEP_DELAY].data, NULL, 10) > LATE_MINUTES);
+}
+
+enum lp_code lp_flights_write(const struct lp_flights *flights, int first, int last, const char *path,
+                              struct lp_error *err)
+{
+    enum { MONTH_AT = 5 };
+    FILE *out = fopen(path, "w");
+    if (out == NULL) return lp_fail(err, LP_E_IO, LP_FATAL, "%s: cannot be created", path);
+    fputs("carrier,origin,temp,dewp,humid,wind_speed,precip,pressure,visib,distance,hour,day,late\n", out);
+    for (uint32_t i = 0; i < flights->count; i++) {
+        struct lp_span fields[COLUMNS];
+        cut(flights->rows[i], fields);
+        long month = strtol((const char *)fields[SCHED].data + MONTH_AT, NULL, 10);
+        if (month >= first && month <= last && fields[DEP_DELAY].size > 0) write_row(out, fields);
+    }
+    bool written = ferror(out) == 0;
+    if (fclose(out) != 0 || !written)
+        return lp_fail(err, LP_E_IO, LP_FATAL, "%s: cannot be written: is the disk full?", path);
+    return LP_OK;
 }

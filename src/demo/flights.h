@@ -22,4 +22,12 @@ uint32_t lp_flights_count(const struct lp_flights *flights);
 void lp_flights_encode(struct lp_flights *flights, uint32_t index, int64_t shift_ms, struct lp_buffer *out,
                        struct lp_span *ret_key, int64_t *ret_sched_ms);
 
+/**
+ * Departures of the months `first` to `last` (1 to 12) as rows to learn from: a CSV file with the features, `day` of
+ * the schedule and `late`, 1 for more than 15 minutes; those that never departed are left out.
+ * @return LP_E_IO naming the path
+ */
+LP_MUST_USE enum lp_code lp_flights_write(const struct lp_flights *flights, int first, int last, const char *path,
+                                          struct lp_error *err);
+
 #endif
