@@ -3,6 +3,7 @@
  * while one is being committed, aborted or begun anew (sink_txn_jobs.c). What the lane sends meanwhile waits in the
  * stage.
  */
+#include "core/clock.h"
 #include "kafka/sink_txn_private.h"
 
 #include <assert.h>
@@ -13,6 +14,7 @@
 enum {
     TRANSACTION_TIMEOUT_MS = 15000, /* how long a dead lane holds read_committed readers up */
     END_TIMEOUT_MS = 2500,          /* longer than a call that asks again */
+    HUNG_MS = 45000,                /* several times the longest time-out that a call is given */
     OVERHEAD_BYTES = 64,            /* of a message within its batch, at most; and of each header */
     LIBRDKAFKA_MIN = 0x020002ff     /* what it was tested with */
 };
@@ -229,6 +231,18 @@ void lp_sink_abort(struct lp_sink *sink)
     if (txn->broken) sink_txn_tell_broken(txn);
     else lp_fail(&txn->reason, LP_E_REFUSED, LP_RETRY, "%s: given up", txn->transactional_id);
     give(sink, sink_txn_abort_job);
+}
+
+bool lp_sink_txn_hung(const struct lp_sink *sink, struct lp_error *err)
+{
+    struct sink_txn *txn = sink->txn;
+    uint64_t since_ns = atomic_load(&txn->call_ns), now_ns = lp_clock_ns();
+    if (since_ns == 0 || now_ns < since_ns + HUNG_MS * UINT64_C(1000000)) return false;
+    lp_fail(err, LP_E_TIMEOUT, LP_FATAL,
+            "%s: %s has not come back from librdkafka for %d s, whatever time it was given: a new process ends what it "
+            "left open: restart",
+            txn->transactional_id, atomic_load(&txn->call), HUNG_MS / 1000);
+    return true;
 }
 
 void lp_sink_txn_wait(struct lp_sink *sink, int timeout_ms)

@@ -112,11 +112,22 @@ static rd_kafka_error_t *call_abort(struct lp_sink *sink)
     return rd_kafka_abort_transaction(sink->client, COMMIT_CALL_MS);
 }
 
+static rd_kafka_error_t *timed(struct lp_sink *sink, call *function, const char *what)
+{
+    struct sink_txn *txn = sink->txn;
+    atomic_store(&txn->call, what);
+    atomic_store(&txn->call_ns, lp_clock_ns());
+    rd_kafka_error_t *error = function(sink);
+    atomic_store(&txn->call_ns, 0);
+    return error;
+}
+
 static enum verdict repeat(struct lp_sink *sink, call *function, const char *what)
 {
     struct sink_txn *txn = sink->txn;
     enum verdict verdict;
-    for (int pause_ms = BACKOFF_FIRST_MS; (verdict = judge(txn, function(sink), what)) == AGAIN; pause_ms *= 2) {
+    for (int pause_ms = BACKOFF_FIRST_MS; (verdict = judge(txn, timed(sink, function, what), what)) == AGAIN;
+         pause_ms *= 2) {
         sink_txn_trouble(txn, &txn->reason);
         if (pause_ms > BACKOFF_MAX_MS) pause_ms = BACKOFF_MAX_MS;
         if (!rest(txn, pause_ms)) return STOPPED;

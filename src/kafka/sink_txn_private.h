@@ -28,11 +28,13 @@ struct sink_txn {
     struct stage stage;
     size_t message_max_bytes;
     char client_id[SINK_TXN_NAME_BYTES], transactional_id[SINK_TXN_NAME_BYTES];
-    bool started, away; /* away: a job was given and its event not taken yet */
-    bool open;          /* a transaction is open and ours */
-    bool failed;        /* for good: reason */
-    bool stalled;       /* `trouble` is about what waits in the stage */
-    atomic_bool stop;   /* the committer gives up trying */
+    bool started, away;           /* away: a job was given and its event not taken yet */
+    bool open;                    /* a transaction is open and ours */
+    bool failed;                  /* for good: reason */
+    bool stalled;                 /* `trouble` is about what waits in the stage */
+    atomic_bool stop;             /* the committer gives up trying */
+    atomic_uint_fast64_t call_ns; /* since when the committer is in a call of librdkafka; 0: it is in none */
+    _Atomic(const char *) call;   /* which */
 
     /* of the client's owner */
     bool broken; /* only an abort mends it */

@@ -233,6 +233,7 @@ void lp_lane_txn_serve(struct lp_lane *lane)
     struct lp_lane_txn *txn = &lane->txn;
     struct lp_error reason;
     on_event(lane, lp_sink_txn_poll(lane->sink, &reason), &reason);
+    if (!lane->failed && lp_sink_txn_hung(lane->sink, &reason)) lp_lane_fail(lane, &reason);
     if (!txn->ready) {
         if (!lane->failed) say_what_is_awaited(lane);
         return;

@@ -276,16 +276,17 @@ def jump_clock(rig, rng):
     member, pause = some_worker(rig, rng), rng.uniform(1, 8)
     seconds = rng.choice([-1, 1]) * rng.choice([1, 5, 60, 3600, 86400 * 400])
     stays = seconds > 0 and rng.random() < 0.5
-    if seconds <= -5 and pause > SESSION_S - 1:
+    shim = rig.shims[member.name]
+    before, after = shim.ahead(), seconds if stays else 0
+    if before - seconds >= 5 and pause > SESSION_S - 1:
         rig.event("%s: clock set back for %.1f s" % (member.name, pause))
-    rig.shims[member.name].jump(seconds)
+    shim.jump(seconds)
     time.sleep(pause)
-    if not stays:
-        rig.shims[member.name].jump(0)
-    if not stays and seconds >= 5:
+    shim.jump(after)
+    if max(before, seconds) - after >= 5:
         # Its timers stand still from now on, for as long as the clock had been ahead: it is expelled and may learn of it in
         # an hour, and its producers try nothing again (README, "Guarantees"). Somebody restarts it within the round.
-        rig.event("%s: clock set back by %d s" % (member.name, seconds))
+        rig.event("%s: clock set back by %d s" % (member.name, max(before, seconds) - after))
         time.sleep(SESSION_S + 1)
         rig.kill(member)
         member.up()

@@ -32,6 +32,10 @@ class Shim:
         """Set the wall clock that far from the real one."""
         self._set(ahead_ns=int(seconds * 1e9))
 
+    def ahead(self):
+        """Seconds that the wall clock is ahead."""
+        return STATE.unpack(self._map)[0] / 1e9
+
     def full(self, yes):
         self._set(full=CUTS_NEXT if yes else TAKES)
 

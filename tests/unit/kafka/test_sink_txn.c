@@ -1,6 +1,6 @@
 // wrap: rd_kafka_init_transactions rd_kafka_begin_transaction rd_kafka_send_offsets_to_transaction
 // wrap: rd_kafka_commit_transaction rd_kafka_abort_transaction
-// wrap: rd_kafka_error_is_retriable rd_kafka_error_txn_requires_abort nanosleep
+// wrap: rd_kafka_error_is_retriable rd_kafka_error_txn_requires_abort nanosleep clock_gettime
 /* Which calls follow which error. The mock cluster's transactions are a facade: what they mean is tested on brokers. */
 #include "support/kafka_bed_shared.h"
 
@@ -102,6 +102,16 @@ int __wrap_nanosleep(const struct timespec *duration, struct timespec *left)
     (void)duration;
     (void)left;
     return 0;
+}
+
+static atomic_long clock_ahead_s;
+int __real_clock_gettime(clockid_t id, struct timespec *now);
+int __wrap_clock_gettime(clockid_t id, struct timespec *now);
+int __wrap_clock_gettime(clockid_t id, struct timespec *now)
+{
+    int result = __real_clock_gettime(id, now);
+    now->tv_sec += atomic_load(&clock_ahead_s);
+    return result;
 }
 
 static uint32_t refused;
@@ -369,6 +379,29 @@ static void messages_sent_during_a_commit_follow_in_order(void **state)
     rd_kafka_destroy(client);
 }
 
+/* librdkafka has been seen not to come back from these calls (a group's coordinator that moved). */
+static void a_call_that_never_comes_back_is_told(void **state)
+{
+    struct lp_error reason;
+    struct lp_sink *sink = make_ready_sink();
+    (void)state;
+    play(NULL, 0);
+    assert_false(lp_sink_txn_hung(sink, &reason));
+    atomic_store(&hold_commit, true);
+    lp_sink_commit(sink, offsets());
+    for (int i = 0; i < 50; i++) lp_sink_txn_wait(sink, 10);
+    assert_false(lp_sink_txn_hung(sink, &reason)); /* it may take its time */
+    atomic_store(&clock_ahead_s, 60);
+    assert_true(lp_sink_txn_hung(sink, &reason));
+    assert_int_equal(reason.action, LP_FATAL);
+    assert_non_null(strstr(reason.text, "commit_transaction has not come back"));
+    atomic_store(&clock_ahead_s, 0);
+    atomic_store(&hold_commit, false);
+    assert_int_equal(wait_event(sink, &reason), LP_TXN_COMMITTED);
+    assert_false(lp_sink_txn_hung(sink, &reason));
+    lp_sink_free(sink);
+}
+
 static int setup(void **state)
 {
     if (bed_setup(state) != 0) return 1;
@@ -389,6 +422,7 @@ int main(void)
         cmocka_unit_test(a_coordinator_that_is_not_there_is_waited_for),
         cmocka_unit_test(a_message_that_the_broker_refuses_is_reported_after_the_abort),
         cmocka_unit_test(messages_sent_during_a_commit_follow_in_order),
+        cmocka_unit_test(a_call_that_never_comes_back_is_told),
     };
     return cmocka_run_group_tests(tests, setup, bed_teardown);
 }
