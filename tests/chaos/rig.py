@@ -204,7 +204,9 @@ class Rig:
         self.folder = temp_folder("chaos")
         self.registry = FakeRegistry()
         self.broker = Broker(options.kafka, nodes=options.brokers, proxied=True, environment=options.shim_environment,
-                             heap=SMALL_HEAP + BROKER_LOG, config={"group.min.session.timeout.ms": 1000})
+                             heap=SMALL_HEAP + BROKER_LOG, config={"group.min.session.timeout.ms": 1000,
+                                     # A node that was killed is let in again when its session is over.
+                                     "broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500})
         self._make_topics()
         self.pool = Pool(self.folder, self.registry, self.names["input"] + "-value", VERSIONS)
         self.account = Account(PARTITIONS, self.pool.fate, options.delivery == "exactly_once")

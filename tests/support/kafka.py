@@ -122,8 +122,6 @@ class Broker:
             "group.initial.rebalance.delay.ms": 0,
             "log.cleaner.dedupe.buffer.size": 1048577,
             "auto.create.topics.enable": "false",
-            # A node that was killed is let in again when its session is over.
-            "broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500,
             # A test expects its records to stay; their times may be years ago.
             "log.retention.ms": -1,
         }
@@ -138,6 +136,7 @@ class Broker:
         if nodes > 1:
             values.update({
                 "default.replication.factor": copies, "min.insync.replicas": 2,
+                "broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500,
                 "controller.quorum.election.timeout.ms": 500, "controller.quorum.fetch.timeout.ms": 1000,
             })
         values.update(self._extra)
