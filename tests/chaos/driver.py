@@ -113,7 +113,7 @@ def run(options, rig):
     first = journal.next_round(options.seed, options.first)
     deadline = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
     done, repeated, shown = 0, collections.Counter(), 0
-    rig.wait_ready(60)
+    rig.wait_ready(kafka.START_S)
     rig.settle(SETTLE_S)
     build = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     for number in range(first, options.first + options.rounds):

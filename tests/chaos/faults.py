@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 
+from kafka import START_S
 from process import wait_for
 
 SESSION_S = 6
@@ -82,7 +83,7 @@ def scale(rig, rng):
 # --- brokers ----------------------------------------------------------------------------------------------------------
 
 def wait_cluster(rig):
-    wait_for(rig.broker.answers, 60, "the cluster", 0.1)
+    wait_for(rig.broker.answers, START_S, "the cluster", 0.1)
 
 
 def kill_broker(rig, rng):

@@ -20,6 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(SUPPORT))
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"  # fixed: a random one may begin with a dash, which the formatter takes as a flag
 SMALL_HEAP = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 BENCH_HEAP = ["-Xmx1g"]
+START_S = 180  # on a machine that has much else to do
 
 
 def versions():
@@ -89,12 +90,12 @@ class Broker:
                                   *format_options], self._log(index)))
             self._nodes.append(None)
         for child in formats:
-            if child.wait(60) != 0:
+            if child.wait(START_S) != 0:
                 raise RuntimeError("formatting a broker's storage failed:\n" + child.log_tail())
         for index in range(nodes):
             self.start(index)
         self.admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
-        wait_for(self.answers, 60, "Kafka %s on %s" % (self.version, self.bootstrap))
+        wait_for(self.answers, START_S, "Kafka %s on %s" % (self.version, self.bootstrap))
 
     def _log(self, index):
         return os.path.join(self.folder, "node-%d.log" % index)
