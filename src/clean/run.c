@@ -34,13 +34,19 @@ static enum lp_code clean_feature(const struct lp_cleaner *cleaner, uint32_t ind
     return lp_clean_number(f, at->numbers + f->slot, row, observed, &at->counts[index], &at->missing_count, err);
 }
 
+static inline void scatter(const double *restrict x, uint32_t count, double *restrict to, size_t stride)
+{
+    for (uint32_t i = 0; i < count; i++, to += stride) *to = x[i];
+}
+
 static enum lp_code clean_numbers(const struct lp_cleaner *cleaner, const struct lp_clean_step *step, struct cursor *at,
                                   struct lp_error *err)
 {
     const double *x = at->numbers + step->slot;
-    bool inside = cleaner->kernel->each(x, &step->by.each, step->count, at->row + step->column);
+    const uint32_t count = step->count;
+    bool inside = cleaner->kernel->each(x, &step->by.each, count, at->row + step->column);
     double *observed = observed_of(at, step->feature);
-    for (uint32_t i = 0; observed != NULL && i < step->count; i++, observed += at->observed_stride) *observed = x[i];
+    if (observed != NULL) scatter(x, count, observed, at->observed_stride);
     if (__builtin_expect(inside, 1)) return LP_OK;
     for (uint32_t i = 0; i < step->count; i++) {
         if (x[i] >= step->by.each.low[i] && x[i] <= step->by.each.high[i]) continue;

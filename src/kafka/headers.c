@@ -10,6 +10,8 @@ __attribute__((no_sanitize("address"))) static size_t length_before(const unsign
 {
     uint64_t zigzag = (uint64_t)bytes << 1;
     size_t count = 1;
+    if (zigzag <= 0x7f) return end[-1] == zigzag ? 1 : 0;
+    if (zigzag <= 0x3fff) return end[-2] == ((zigzag & 0x7f) | 0x80) && end[-1] == zigzag >> 7 ? 2 : 0;
     for (uint64_t rest = zigzag; rest > 0x7f; rest >>= 7) count++;
     for (const unsigned char *at = end - count; at + 1 < end; at++, zigzag >>= 7)
         if (*at != ((zigzag & 0x7f) | 0x80)) return 0;
