@@ -18,7 +18,7 @@ static int by_name(const void *a, const void *b)
 
 int32_t lp_onnx_find(const struct lp_onnx *onnx, const char *name)
 {
-    const struct lp_onnx_value key = {.name = name};
+    const struct lp_onnx_value key = {.name = name != NULL ? name : ""};
     const struct lp_onnx_value *found =
         onnx->value_count > 0 ? bsearch(&key, onnx->values, onnx->value_count, sizeof key, by_name) : NULL;
     return found != NULL ? (int32_t)(found - onnx->values) : LP_ONNX_ABSENT;

@@ -38,7 +38,7 @@ bool lp_onnx_output_counts(const struct lp_onnx *onnx, size_t output);
 /** The outputs as the draft's last value, task and link. */
 LP_MUST_USE enum lp_code lp_onnx_outputs_read(struct lp_onnx *onnx, struct lp_error *err);
 
-/** Index of a value's name, or LP_ONNX_ABSENT. */
+/** Index of a value's name (NULL: the empty one), or LP_ONNX_ABSENT. */
 int32_t lp_onnx_find(const struct lp_onnx *onnx, const char *name);
 
 /** An external file's bytes, of one tensor. */
