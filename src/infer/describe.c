@@ -25,6 +25,13 @@ static const char *shape_text(const struct lp_shape *shape, char *buffer)
     return buffer;
 }
 
+/* Layers by what they multiply. */
+static const char *kind_name(const struct lp_op *op)
+{
+    if (op->kind != LP_OP_DENSE) return lp_op_name(op->kind);
+    return op->weight->dtype == LP_DTYPE_I8 ? "dense_i8" : op->weight->dtype == LP_DTYPE_BF16 ? "dense_bf16" : "dense";
+}
+
 static void describe_dense(struct lp_buffer *text, const struct lp_op *op, const char *kernel)
 {
     bool plain = op->weight->dtype == LP_DTYPE_F32 || op->weight->dtype == LP_DTYPE_F16;
@@ -83,7 +90,7 @@ void lp_plan_step(const struct lp_plan *plan, uint32_t i, struct lp_plan_step_in
     const struct lp_op *op = &plan->bundle->ops[step->op];
     size_t table = op->kind == LP_OP_EMBEDDING ? op->weight->count * lp_dtype_bytes(op->weight->dtype) : 0;
     *ret_info = (struct lp_plan_step_info){
-        .op = lp_op_name(op->kind),
+        .op = kind_name(op),
         .name = op->weight != NULL ? op->weight->name : plan->bundle->ops[step->op].output,
         .kernel = step->kernel,
         .part = step->part,

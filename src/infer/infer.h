@@ -19,7 +19,7 @@ enum lp_plan_part { LP_PLAN_RECORD, LP_PLAN_ITEM, LP_PLAN_BOTH };
 
 /** One step of a plan, for `inspect` and `bench`; strings are the plan's. */
 struct lp_plan_step_info {
-    const char *op;     /* "dense" */
+    const char *op;     /* "dense", "dense_i8", "dense_bf16", "conv2d", ... */
     const char *name;   /* of its weights, else of the value it makes */
     const char *kernel; /* "avx512" */
     enum lp_plan_part part;

@@ -35,8 +35,9 @@ enum {
     LP_BUNDLE_JSON_VALUES_MAX = 2000000,    /* in the header and in the manifest, each */
     LP_BUNDLE_JSON_CONTAINERS_MAX = 400000, /* objects and arrays among them */
     LP_BUNDLE_JSON_DEPTH_MAX = 64,
-    LP_BUNDLE_NODES_MAX = 1 << 28, /* of trees */
-    LP_BUNDLE_WORK_GIGA_MAX = 32,  /* 2^30 multiply-adds a row: seconds of one core */
+    LP_BUNDLE_NODES_MAX = 1 << 28,         /* of trees */
+    LP_BUNDLE_WORK_GIGA_MAX = 32,          /* 2^30 multiply-adds a row: seconds of one core */
+    LP_BUNDLE_GOLDEN_WORK_GIGA_MAX = 1024, /* all golden rows together */
     LP_NAME_MAX_BYTES = 255,
     LP_SHA256_BYTES = 32,
     LP_SHA256_TEXT_BYTES = 2 * LP_SHA256_BYTES + 1,

@@ -88,6 +88,17 @@ static enum lp_code read_tolerances(struct lp_bundle *bundle, const struct lp_no
     return LP_OK;
 }
 
+/* A model is scored on them before it goes live. */
+static enum lp_code check_work(const struct lp_bundle *bundle, struct lp_error *err)
+{
+    uint64_t work = 0;
+    for (uint32_t i = 0; i < bundle->op_count; i++) work += bundle->ops[i].work; /* bounded by the graph's reader */
+    if (work > ((uint64_t)LP_BUNDLE_GOLDEN_WORK_GIGA_MAX << 30) / bundle->golden_count)
+        return lp_fail(err, LP_E_LIMIT, LP_FATAL, "golden: %u rows need more than %d * 2^30 multiply-adds: keep fewer",
+                       bundle->golden_count, LP_BUNDLE_GOLDEN_WORK_GIGA_MAX);
+    return LP_OK;
+}
+
 /* Rows need both tolerances and say who computed them. */
 static enum lp_code read_rows(struct lp_bundle *bundle, const struct lp_node *golden, struct lp_error *err)
 {
@@ -97,7 +108,7 @@ static enum lp_code read_rows(struct lp_bundle *bundle, const struct lp_node *go
     if (json_is_object(json_object_get(golden->json, "rows"))) LP_TRY(read_tensors(bundle, golden, err));
     else LP_TRY(read_inline(bundle, golden, err));
     if (bundle->golden_count == 0) return LP_BAD(err, "golden: no rows: say source `none`");
-    return LP_OK;
+    return check_work(bundle, err);
 }
 
 enum lp_code lp_golden_read(struct lp_bundle *bundle, const struct lp_node *manifest, struct lp_error *err)

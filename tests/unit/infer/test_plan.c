@@ -13,12 +13,12 @@
 #include "infer/infer.h"
 #include "infer/plan.h"
 
-enum { OPS_MAX = 16, INPUTS_MAX = 3 };
+enum { OPS_MAX = 16, INPUTS_MAX = 3, COLUMNS_MAX = 64 };
 
 static struct lp_error err;
 static struct lp_op ops[OPS_MAX];
 static uint32_t inputs[OPS_MAX][INPUTS_MAX];
-static struct lp_feature features[OPS_MAX];
+static struct lp_feature features[COLUMNS_MAX];
 static struct lp_bundle bundle;
 static struct lp_plan *plan;
 static struct lp_infer *infer;
@@ -45,6 +45,7 @@ static int end(void **state)
 /* `columns` features of a record, from `items` on of candidates. */
 static void columns(uint32_t count, uint32_t items)
 {
+    assert_true(count <= COLUMNS_MAX);
     bundle.column_count = bundle.feature_count = count;
     for (uint32_t i = 0; i < count; i++)
         features[i] = (struct lp_feature){

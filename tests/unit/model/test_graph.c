@@ -36,6 +36,7 @@ static struct lp_buffer file;
 static char text[TEXT_BYTES];
 
 /* A bundle of a vector of `width` and these ops, the last of which makes `m`. */
+static const char *golden = ""; /* a member of the manifest, with its comma */
 static enum lp_code load(uint32_t width, const char *missing, const char *ops, struct lp_bundle **ret_bundle,
                          struct lp_error *err)
 {
@@ -44,8 +45,8 @@ static enum lp_code load(uint32_t width, const char *missing, const char *ops, s
                  "{\"format\":1,\"name\":\"g\",\"version\":\"1\",\"task\":\"regression\",\"features\":[{\"name\":"
                  "\"a\",\"from\":\"a\",\"kind\":\"number\",\"missing\":{\"policy\":\"reject\"}},{\"name\":\"v\","
                  "\"from\":\"v\",\"kind\":\"vector\",\"width\":%u,\"missing\":{\"policy\":\"%s\"}}],"
-                 "\"graph\":[%s],\"output\":{\"link\":\"identity\"}}",
-                 width - 1, missing, ops);
+                 "\"graph\":[%s],\"output\":{\"link\":\"identity\"}%s}",
+                 width - 1, missing, ops, golden);
     assert_true(used > 0 && (size_t)used < sizeof text);
     lp_buffer_init(&file, 1 << 20);
     struct lp_error failed;
@@ -268,6 +269,36 @@ static void refuses_more_elements_and_work_than_a_row_may_have(void **state)
     expect_refused(&(const struct bad){1 << 20, ops, LP_E_LIMIT, "multiply-adds"}, 1, "reject");
 }
 
+static void refuses_golden_rows_that_would_take_minutes(void **state)
+{
+    (void)state;
+    static char ops[16384], rows[TEXT_BYTES];
+    size_t used = 0;
+    test_append(ops, sizeof ops, &used,
+                "{\"op\":\"reshape\",\"input\":\"features\",\"output\":\"x\",\"shape\":[512,2048]},"
+                "{\"op\":\"matmul\",\"inputs\":[\"x\",\"x\"],\"output\":\"p0\",\"transpose_b\":true}");
+    for (int i = 0; i < 20; i++)
+        test_append(ops, sizeof ops, &used,
+                    ",{\"op\":\"matmul\",\"inputs\":[\"p%d\",\"x\"],\"output\":\"q%d\"},"
+                    "{\"op\":\"matmul\",\"inputs\":[\"q%d\",\"x\"],\"output\":\"p%d\","
+                    "\"transpose_b\":true}",
+                    i, i, i, i + 1);
+    test_append(ops, sizeof ops, &used,
+                ",{\"op\":\"reduce\",\"input\":\"p20\",\"output\":\"m\",\"function\":\"sum\",\"axes\":[0,1]}");
+    for (int count = 40; count <= 60; count += 20) {
+        used = 0;
+        test_append(rows, sizeof rows, &used, ",\"golden\":{\"source\":\"x\",\"rtol\":0,\"atol\":0,\"rows\":[");
+        for (int i = 0; i < count; i++)
+            test_append(rows, sizeof rows, &used, "%s{\"record\":{},\"margin\":[0],\"score\":[0]}", i > 0 ? "," : "");
+        test_append(rows, sizeof rows, &used, "]}");
+        golden = rows;
+        /* 41 products of 2^29 a row. */
+        const struct bad many = {1 << 20, ops, count > 50 ? LP_E_LIMIT : LP_OK, "golden: 60 rows need more"};
+        expect_refused(&many, 1, "reject");
+    }
+    golden = "";
+}
+
 static void nan_of_missing_keep_may_reach_only_ops_that_define_it(void **state)
 {
     (void)state;
@@ -353,6 +384,7 @@ int main(void)
         cmocka_unit_test(solves_the_shapes_of_every_op),
         cmocka_unit_test(refuses_what_does_not_fit),
         cmocka_unit_test(refuses_more_elements_and_work_than_a_row_may_have),
+        cmocka_unit_test(refuses_golden_rows_that_would_take_minutes),
         cmocka_unit_test(nan_of_missing_keep_may_reach_only_ops_that_define_it),
         cmocka_unit_test(widens_half_floats_exactly),
         cmocka_unit_test(refuses_half_floats_that_are_not_finite),
