@@ -104,7 +104,7 @@ struct lp_shape {
 /** Windows of conv2d and pool over [C, H, W]: first of each pair is along H. */
 struct lp_window {
     uint32_t kernel[2], strides[2], dilations[2];
-    uint32_t pads[4]; /* top, left, bottom, right; each below the dilated kernel */
+    uint32_t pads[4]; /* top, left, bottom, right; pool: each below the dilated kernel, conv2d: at most it */
     bool ceil;        /* pool: count a last window that is not whole, if it begins inside the input or its left pad */
     bool count_pad;   /* pool, average: pads count in the divisor */
     bool average;     /* pool: else the maximum */
