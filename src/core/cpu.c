@@ -82,6 +82,8 @@ static void detect(void)
 #if defined(LEPTON_AMX)
     detect_amx();
 #endif
+#elif defined(__aarch64__)
+    detected.neon = !disabled("neon");
 #endif
 }
 
@@ -94,5 +96,5 @@ const struct lp_cpu *lp_cpu_get(void)
 const char *lp_cpu_level(void)
 {
     const struct lp_cpu *cpu = lp_cpu_get();
-    return cpu->avx512 ? "avx512" : cpu->avx2 ? "avx2" : "baseline";
+    return cpu->avx512 ? "avx512" : cpu->avx2 ? "avx2" : cpu->neon ? "neon" : "baseline";
 }

@@ -1,6 +1,7 @@
 /*
- * One vocabulary of float vectors for files compiled with AVX2 or AVX-512, so that an op's vector form is written once
- * (its lanes.inc) and compiled twice. Everything is static and inlined: include it from avx2.c and avx512.c only.
+ * One vocabulary of float vectors for files compiled with AVX2, AVX-512 or NEON, so that an op's vector form is written
+ * once (its lanes.inc) and compiled for each. Everything is static and inlined: include it from avx2.c, avx512.c and
+ * neon.c only.
  *
  * `left` is how many values there are from a place on: at least 1, more than LANES means a whole vector. A partial load
  * reads nothing behind the last value and gives zeros there.
@@ -8,13 +9,124 @@
 #ifndef LP_KERNELS_LANES_H
 #define LP_KERNELS_LANES_H
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#else
+#include <immintrin.h>
+#endif
 
 #define INLINE static inline __attribute__((always_inline, unused))
 
-#if defined(__AVX512F__)
+#if defined(__aarch64__)
+
+enum { LANES = 4 };
+typedef float32x4_t lanes;
+typedef uint32x4_t lanes_mask; /* all ones or zeros a lane */
+
+INLINE lanes all_of(float value) { return vdupq_n_f32(value); }
+INLINE lanes zeros(void) { return vdupq_n_f32(0.0f); }
+INLINE lanes load(const float *from) { return vld1q_f32(from); }
+INLINE lanes load_part(const float *from, size_t left)
+{
+    float part[LANES] = {0};
+    if (left >= LANES) return vld1q_f32(from);
+    memcpy(part, from, left * sizeof *from);
+    return vld1q_f32(part);
+}
+INLINE void store(float *to, lanes v) { vst1q_f32(to, v); }
+INLINE void store_part(float *to, size_t left, lanes v)
+{
+    float part[LANES];
+    vst1q_f32(part, v);
+    memcpy(to, part, (left >= LANES ? LANES : left) * sizeof *to);
+}
+INLINE lanes choose(lanes_mask where, lanes yes, lanes no) { return vbslq_f32(where, yes, no); }
+INLINE lanes fill_behind(lanes v, size_t left, float value)
+{
+    const uint32_t index[LANES] = {0, 1, 2, 3};
+    return choose(vcltq_u32(vld1q_u32(index), vdupq_n_u32((uint32_t)left)), v, all_of(value));
+}
+INLINE lanes plus(lanes a, lanes b) { return vaddq_f32(a, b); }
+INLINE lanes minus(lanes a, lanes b) { return vsubq_f32(a, b); }
+INLINE lanes times(lanes a, lanes b) { return vmulq_f32(a, b); }
+INLINE lanes over(lanes a, lanes b) { return vdivq_f32(a, b); }
+INLINE lanes root_of(lanes v) { return vsqrtq_f32(v); }
+INLINE lanes fused(lanes a, lanes b, lanes c) { return vfmaq_f32(c, a, b); }
+INLINE lanes fused_minus(lanes a, lanes b, lanes c) { return vfmsq_f32(c, a, b); }
+INLINE lanes larger(lanes a, lanes b) { return choose(vcgtq_f32(a, b), a, b); }
+INLINE lanes smaller(lanes a, lanes b) { return choose(vcltq_f32(a, b), a, b); }
+INLINE lanes_mask less(lanes a, lanes b) { return vcltq_f32(a, b); }
+INLINE lanes_mask at_most(lanes a, lanes b) { return vcleq_f32(a, b); }
+INLINE lanes_mask equal(lanes a, lanes b) { return vceqq_f32(a, b); }
+INLINE lanes_mask unordered(lanes a, lanes b) { return vmvnq_u32(vandq_u32(vceqq_f32(a, a), vceqq_f32(b, b))); }
+INLINE lanes_mask either(lanes_mask a, lanes_mask b) { return vorrq_u32(a, b); }
+INLINE lanes magnitude(lanes v) { return vabsq_f32(v); }
+INLINE lanes negated(lanes v) { return vnegq_f32(v); }
+INLINE lanes with_sign_of(lanes v, lanes sign) { return vbslq_f32(vdupq_n_u32(0x80000000u), sign, v); }
+INLINE lanes nearest(lanes v) { return vrndnq_f32(v); }
+INLINE lanes rounded_down(lanes v) { return vrndmq_f32(v); }
+INLINE lanes rounded_up(lanes v) { return vrndpq_f32(v); }
+/* For whole n in [-252, 254]: neither half leaves the range of normal exponents. */
+INLINE lanes scaled(lanes v, lanes n)
+{
+    int32x4_t whole = vcvtq_s32_f32(n), half = vshrq_n_s32(whole, 1), bias = vdupq_n_s32(127);
+    lanes a = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(half, bias), 23));
+    lanes b = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vsubq_s32(whole, half), bias), 23));
+    return times(times(v, a), b);
+}
+INLINE lanes fraction_of(lanes v)
+{
+    uint32x4_t bits = vandq_u32(vreinterpretq_u32_f32(v), vdupq_n_u32(0x007FFFFF));
+    return vreinterpretq_f32_u32(vorrq_u32(bits, vdupq_n_u32(0x3F800000)));
+}
+INLINE lanes exponent_of(lanes v)
+{
+    int32x4_t biased = vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_f32(v), 23));
+    return vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127)));
+}
+
+/* Lane i to i + 2, i + 1. */
+INLINE float sum_of(lanes v)
+{
+    float32x2_t halves = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+    return vget_lane_f32(halves, 0) + vget_lane_f32(halves, 1);
+}
+INLINE float largest_of(lanes v) { return vmaxvq_f32(v); }
+INLINE lanes sum_each(const lanes *v)
+{
+    float32x2_t halves[LANES];
+    for (int i = 0; i < LANES; i++) halves[i] = vadd_f32(vget_low_f32(v[i]), vget_high_f32(v[i]));
+    return vpaddq_f32(vcombine_f32(halves[0], halves[1]), vcombine_f32(halves[2], halves[3]));
+}
+INLINE lanes evens_of(lanes a, lanes b) { return vuzp1q_f32(a, b); }
+INLINE lanes odds_of(lanes a, lanes b) { return vuzp2q_f32(a, b); }
+
+INLINE uint16x4_t load_words(const uint16_t *from, size_t left)
+{
+    uint16_t part[LANES] = {0};
+    memcpy(part, from, (left >= LANES ? LANES : left) * sizeof *from);
+    return vld1_u16(part);
+}
+INLINE lanes load_half(const uint16_t *from, size_t left)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u16(load_words(from, left)));
+}
+INLINE lanes load_bf16(const uint16_t *from, size_t left)
+{
+    return vreinterpretq_f32_u32(vshll_n_u16(load_words(from, left), 16));
+}
+INLINE lanes load_i8(const int8_t *from, size_t left)
+{
+    int8_t part[8] = {0};
+    memcpy(part, from, left >= LANES ? LANES : left);
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vld1_s8(part)))));
+}
+
+#elif defined(__AVX512F__)
 
 enum { LANES = 16 };
 typedef __m512 lanes;
@@ -127,8 +239,6 @@ INLINE lanes load_i8(const int8_t *from, size_t left)
 }
 
 #else
-
-#include <string.h>
 
 enum { LANES = 8 };
 typedef __m256 lanes;

@@ -1,0 +1,3 @@
+#include "kernels/activation/lanes.inc"
+
+KERNEL(neon);

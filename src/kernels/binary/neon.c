@@ -1,0 +1,3 @@
+#include "kernels/binary/lanes.inc"
+
+KERNEL(neon);
