@@ -102,6 +102,19 @@ INLINE lanes sum_each(const lanes *v)
     for (int i = 0; i < LANES; i++) halves[i] = vadd_f32(vget_low_f32(v[i]), vget_high_f32(v[i]));
     return vpaddq_f32(vcombine_f32(halves[0], halves[1]), vcombine_f32(halves[2], halves[3]));
 }
+/* Which of 2 * LANES values each lane takes. */
+typedef uint8x16_t lanes_index;
+INLINE lanes_index index_of(const int32_t *indices)
+{
+    uint8_t bytes[16];
+    for (int i = 0; i < 16; i++) bytes[i] = (uint8_t)(indices[i / 4] * 4 + i % 4);
+    return vld1q_u8(bytes);
+}
+INLINE lanes picked(lanes a, lanes b, lanes_index index)
+{
+    const uint8x16x2_t both = {{vreinterpretq_u8_f32(a), vreinterpretq_u8_f32(b)}};
+    return vreinterpretq_f32_u8(vqtbl2q_u8(both, index));
+}
 INLINE lanes evens_of(lanes a, lanes b) { return vuzp1q_f32(a, b); }
 INLINE lanes odds_of(lanes a, lanes b) { return vuzp2q_f32(a, b); }
 
@@ -211,6 +224,11 @@ INLINE lanes sum_each(const lanes *v)
     for (int i = 0; i < 4; i++) quad[i] = fold4(fold8(v[i], v[i + 4]), fold8(v[i + 8], v[i + 12]));
     return fold1(fold2(quad[0], quad[1]), fold2(quad[2], quad[3]));
 }
+/* Which of 2 * LANES values each lane takes. */
+typedef __m512i lanes_index;
+INLINE lanes_index index_of(const int32_t *indices) { return _mm512_loadu_si512(indices); }
+INLINE lanes picked(lanes a, lanes b, lanes_index index) { return _mm512_permutex2var_ps(a, index, b); }
+
 /* The even and the odd values of two vectors in a row. */
 INLINE lanes evens_of(lanes a, lanes b)
 {
@@ -343,6 +361,17 @@ INLINE lanes sum_each(const lanes *v)
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) pair[i] = fold4(v[i], v[i + 4]);
     return fold1(fold2(pair[0], pair[1]), fold2(pair[2], pair[3]));
+}
+typedef __m256i lanes_index;
+INLINE lanes_index index_of(const int32_t *indices)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)indices);
+}
+INLINE lanes picked(lanes a, lanes b, lanes_index index)
+{
+    /* Only the low three bits choose; the fourth, moved to the sign, says from which vector. */
+    __m256 low = _mm256_permutevar8x32_ps(a, index), high = _mm256_permutevar8x32_ps(b, index);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
 }
 INLINE lanes evens_of(lanes a, lanes b)
 {
