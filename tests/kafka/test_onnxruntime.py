@@ -35,7 +35,8 @@ class Backend(KafkaCase):
 
     def send(self, version):
         """The scores of all records, by `version`."""
-        self.broker.send(self.names["input"], self.values, partitions=[i % PARTITIONS for i in range(len(self.values))])
+        places = [(self.sent + i) % PARTITIONS for i in range(len(self.values))]
+        self.broker.send(self.names["input"], self.values, partitions=places)
         self.sent += len(self.values)
         self.broker.wait_count(self.names["predictions"], self.sent, 60, self.worker_.check_alive)
         _, columns = self.predictions()
