@@ -172,7 +172,7 @@ struct lp_op {
     double epsilon; /* norm */
     double quantum; /* quantize: y = (clamp(rne(x / quantum) + zero, low, high) - zero) * quantum */
     double zero;
-    struct lp_window window;      /* conv2d, pool */
+    struct lp_window window;          /* conv2d, pool */
     const struct lp_trees *trees;     /* trees: the checked ensemble; NaN is missing */
     const struct lp_foreign *foreign; /* onnxruntime; `weight` is the model's file, U8 */
 };

@@ -57,7 +57,8 @@ class Digits(KafkaCase):
         return [{"id": str(i), "pixels": p.tolist()} for i, p in enumerate(self.pixels)]
 
     def send(self, values):
-        self.broker.send(self.names["input"], values, partitions=[(self.sent + i) % PARTITIONS for i in range(len(values))])
+        places = [(self.sent + i) % PARTITIONS for i in range(len(values))]
+        self.broker.send(self.names["input"], values, partitions=places)
         self.sent += len(values)
         self.broker.wait_count(self.names["predictions"], self.sent, 60, self.worker_.check_alive)
 

@@ -29,8 +29,8 @@ class Backend(KafkaCase):
 
     def imported(self, version, *options):
         out = os.path.join(self.folder, "%s%s.safetensors" % (self.prefix, version))
-        subprocess.run([os.environ["LEPTON_BINARY"], "import", FIXTURE + ".onnx", "--version", version, "-o", out, *options],
-                       check=True, stdout=subprocess.DEVNULL)
+        command = [os.environ["LEPTON_BINARY"], "import", FIXTURE + ".onnx", "--version", version, "-o", out, *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return out
 
     def send(self, version):

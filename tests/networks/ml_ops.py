@@ -181,10 +181,12 @@ def encoders(rng, opset):
         helper.make_node("Cast", ["k"], ["kf"], to=TensorProto.FLOAT),
         helper.make_node("Reshape", ["h", "h_shape"], ["hf"]),
         helper.make_node("Reshape", ["g", "g_shape"], ["gf"]),
-        node("FeatureVectorizer", ["t", "kf", "hf", "gf", "x", "i", "b"], ["Y"], inputdimensions=[1, 1, 3, 4, 2, 2, 2]),
+        node("FeatureVectorizer", ["t", "kf", "hf", "gf", "x", "i", "b"], ["Y"],
+             inputdimensions=[1, 1, 3, 4, 2, 2, 2]),
     ]
-    made = graph(nodes, {"T": (TensorProto.STRING, [1]), "K": (TensorProto.INT64, [1]), "X": (TensorProto.FLOAT, [2])},
-                 "Y", opset, ml=int(rng.choice([2, 4])), constants=[("h_shape", np.array([-1, 3])), ("g_shape", np.array([-1, 4]))])
+    inputs = {"T": (TensorProto.STRING, [1]), "K": (TensorProto.INT64, [1]), "X": (TensorProto.FLOAT, [2])}
+    shapes = [("h_shape", np.array([-1, 3])), ("g_shape", np.array([-1, 4]))]
+    made = graph(nodes, inputs, "Y", opset, ml=int(rng.choice([2, 4])), constants=shapes)
 
     def feeds(r, n):
         x = r.choice(np.array([0.5, 2.0, -1.0, np.nan, 0.25], np.float32), (n, 2))

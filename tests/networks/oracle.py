@@ -211,7 +211,8 @@ def check(rng, model, feeds, what, single=False, rtol=RTOL, atol=ATOL, bundle="b
         verdict = compare(got, align(got, whole), spread, rtol, atol, rows)
         if verdict.wrong and rows is not feeds:
             whole = overflown(model, reference, rows, got, whole)
-            verdict = compare(got, align(got, whole), np.maximum(spread, align(got, np.abs(whole) * 1e-4)), rtol, atol, rows)
+            spread = np.maximum(spread, align(got, np.abs(whole) * 1e-4))
+            verdict = compare(got, align(got, whole), spread, rtol, atol, rows)
         if verdict.wrong:
             wrong.append("%s: %s: %s" % (what, kind, verdict.wrong))
         totals += [verdict.strict, verdict.loose, verdict.cells]
