@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import subprocess
 import unittest
 
 import cramjam  # noqa: F401  (fastavro's snappy)
@@ -414,6 +415,33 @@ class BadData(unittest.TestCase):
         self.assertIn("<svg", text)
         out, _ = fit("-", data="a\n1\n2\n")
         self.assertNotIn("\x1b", out)
+
+
+class Memory(unittest.TestCase):
+    def test_data_larger_than_memory_takes_little_of_it(self):
+        """Ten gigabytes in the long form, through a pipe; here 100 MB."""
+        total = (10 << 30) if os.environ.get("LEPTON_TEST_LONG") else 100 << 20
+        rng = np.random.default_rng(17)
+        columns = {"n%d" % i: rng.normal(size=20000) for i in range(20)}
+        columns["id"] = ["%032x" % rng.integers(0, 2**63) for _ in range(20000)]
+        columns["word"] = rng.choice(["a", "b", "c"], 20000)
+        header, body = table(columns).encode().split(b"\n", 1)
+        child = subprocess.Popen([program.LEPTON, "fit", "-", "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        child.stdin.write(header + b"\n")
+        for _ in range(total // len(body) + 1):
+            child.stdin.write(body)
+        child.stdin.close()
+        result = json.loads(child.stdout.read())
+        child.stdout.close()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = status
+        self.assertEqual(status, 0)
+        self.assertEqual(result["records"], 20000 * (total // len(body) + 1))
+        if not os.environ.get("LEPTON_SANITIZED"):
+            self.assertLess(usage.ru_maxrss, 256 << 10)
+        got = by_name(result)["n0"]
+        self.assertAlmostEqual(got["std"] / columns["n0"].std(), 1, delta=1e-12)
+        self.assertAlmostEqual(got["quantiles"]["0.5"], np.median(columns["n0"]), delta=0.03)
 
 
 if __name__ == "__main__":
