@@ -5,6 +5,8 @@
 #include "cmd/fit_report.h"
 #include "cmd/options.h"
 #include "cmd/terminal.h"
+#include "cmd/topic_input.h"
+#include "core/log.h"
 #include "model/write.h"
 
 #include <stdio.h>
@@ -20,12 +22,15 @@ const struct lp_command lp_command_fit = {
     .usage =
         "usage: lepton fit DATA [-o SPEC] [--label COLUMN] [--drop A,B] [--hash A,B] [--spec FILE]\n"
         "                  [--against SPEC] [--html REPORT] [--json] [--threads N]\n"
+        "       lepton fit kafka:TOPIC[@FROM-TO] --config worker.properties [--set KEY=VALUE]... ...\n"
         "\n"
         "Reads CSV with a header, JSON Lines or Avro container files, told apart by content: a file, `-` for stdin, "
         "or\n"
-        "a directory of them. One pass in bounded memory. Decides for each column whether it is a number, a category,\n"
-        "text, a vector, a time, or an identifier to ignore, and says why; fits how each is cleaned and normalized,\n"
-        "with the baseline that drift is measured against. The same data gives the same answer on any machine.\n"
+        "a directory of them; or the JSON values that stand in a topic (@FROM-TO: of these offsets of each "
+        "partition).\n"
+        "One pass in bounded memory. Decides for each column whether it is a number, a category, text, a vector, a\n"
+        "time, or an identifier to ignore, and says why; fits how each is cleaned and normalized, with the baseline\n"
+        "that drift is measured against. The same data gives the same answer on any machine.\n"
         "\n"
         "  -o FILE           write the feature list, as `train --spec` and `import --features` take it\n"
         "  --label COLUMN    what is to be learned: no feature; correlations with it are shown, leaks warned of\n"
@@ -38,6 +43,7 @@ const struct lp_command lp_command_fit = {
         "  --html FILE       the report as one page\n"
         "  --json            the report as JSON\n"
         "  --threads N       as many as the CPUs\n"
+        "  --config FILE     of a worker: the topic's brokers\n"
         "\n"
         "example: lepton fit clicks.csv --label clicked -o spec.json --html report.html\n",
     .run = run,
@@ -47,7 +53,9 @@ const struct lp_command lp_command_fit = {
 enum { NAMES_MAX = LP_FIT_COLUMNS_MAX };
 
 struct request {
-    const char *out, *drop, *hash, *spec, *against, *html;
+    const char *out, *drop, *hash, *spec, *against, *html, *config;
+    struct lp_overrides overrides;
+    const char *data; /* as it was given */
     bool json;
     int64_t threads;
     struct lp_fit_options options;
@@ -111,9 +119,9 @@ static enum lp_code tell(const struct request *request, const struct lp_fit *fit
                          struct lp_error *err)
 {
     if (request->out != NULL) LP_TRY(write_spec(request->out, spec, err));
-    if (request->html != NULL) LP_TRY(lp_fit_report_html(fit, request->options.path, request->html, err));
+    if (request->html != NULL) LP_TRY(lp_fit_report_html(fit, request->data, request->html, err));
     if (request->json) return lp_fit_report_json(fit, spec, stdout, err);
-    return lp_fit_report_text(fit, request->options.path, request->out, stdout, err);
+    return lp_fit_report_text(fit, request->data, request->out, stdout, err);
 }
 
 static enum lp_code fit(struct request *request, struct lp_error *err)
@@ -148,6 +156,28 @@ out:
     return rc;
 }
 
+/* A topic that was not read to its end is why, whatever the fit said of the part that was. */
+static enum lp_code fit_topic(struct request *request, struct lp_error *err)
+{
+    struct lp_config *config = NULL;
+    struct lp_topic_input *input;
+    char path[LP_TOPIC_INPUT_PATH_BYTES];
+    struct lp_error why;
+    LP_TRY(lp_options_load(request->config, &request->overrides, &config, err));
+    lp_log_setup(LP_LOG_ERROR, LP_LOG_LOGFMT);
+    enum lp_code rc = lp_topic_input_open(request->data, config, &input, path, err);
+    if (rc == LP_OK) {
+        request->options.path = path;
+        rc = fit(request, err);
+        if (lp_topic_input_close(input, &why) != LP_OK) {
+            *err = why;
+            rc = why.code;
+        }
+    }
+    lp_config_free(config);
+    return rc;
+}
+
 static int run(int argc, char **argv)
 {
     struct request request = {0};
@@ -160,6 +190,8 @@ static int run(int argc, char **argv)
         {.name = "against", .type = LP_OPTION_TEXT, .value = &request.against},
         {.name = "html", .type = LP_OPTION_TEXT, .value = &request.html},
         {.name = "json", .type = LP_OPTION_FLAG, .value = &request.json},
+        {.name = "config", .type = LP_OPTION_TEXT, .value = &request.config},
+        {.name = "set", .type = LP_OPTION_SET, .value = &request.overrides},
         {.name = "threads", .type = LP_OPTION_INTEGER, .value = &request.threads, .low = 1, .high = LP_FIT_THREADS_MAX},
     };
     struct lp_operands operands;
@@ -167,7 +199,8 @@ static int run(int argc, char **argv)
     int code =
         lp_options_parse(&lp_command_fit, argc, argv, options, sizeof options / sizeof *options, 1, 1, &operands);
     if (code >= 0) return code;
-    request.options.path = operands.items[0];
-    if (fit(&request, &err) != LP_OK) return lp_command_fail(&lp_command_fit, &err);
+    request.data = request.options.path = operands.items[0];
+    enum lp_code rc = lp_topic_input_is(request.data) ? fit_topic(&request, &err) : fit(&request, &err);
+    if (rc != LP_OK) return lp_command_fail(&lp_command_fit, &err);
     return lp_command_finish(&lp_command_fit, LP_EXIT_OK);
 }

@@ -121,6 +121,29 @@ class Formats(KafkaCase):
         self.assertEqual({m.value()[:5] for m in messages}, {confluent_framing(77)})
         self.check_against_numpy(decode_predictions([m.value() for m in messages], subset))
 
+    def test_fit_reads_the_json_values_of_a_topic(self):
+        settings = {**self.topics(4), "kafka.bootstrap.servers": self.broker.bootstrap}
+        path = os.path.join(self.folder, self.prefix + "fit.properties")
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines("%s=%s\n" % item for item in settings.items())
+        values = np.random.default_rng(3).normal(size=COUNT)
+        lines = [json.dumps({"x": float(v), "c": "ab"[i % 2]}, indent=1 if i % 3 == 0 else None).encode()
+                 for i, v in enumerate(values)]
+        self.send(lines)
+        for data, kept in (("", values), ("@100-600", values[400:2400])):
+            done = subprocess.run([os.environ["LEPTON_BINARY"], "fit", "kafka:" + self.names["input"] + data, "--config",
+                                   path, "--json"], capture_output=True, timeout=120, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            report = json.loads(done.stdout)
+            self.assertEqual((report["records"], report["rejected"]), (len(kept), 0))
+            x = report["columns"][0]
+            self.assertAlmostEqual(x["mean"], kept.mean(), delta=1e-12)
+            self.assertAlmostEqual(x["std"], kept.std(), delta=1e-12)
+        done = subprocess.run([os.environ["LEPTON_BINARY"], "fit", "kafka:no-such-topic", "--config", path],
+                              capture_output=True, timeout=120, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"is empty", done.stderr)
+
 
 class Carried(KafkaCase):
     def test_key_headers_and_timestamp_are_carried_and_headers_that_would_lie_are_not(self):
