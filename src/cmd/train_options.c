@@ -128,7 +128,7 @@ static enum lp_code take_task(const struct lp_train_texts *t, struct lp_job_requ
 {
     static const char *const tasks[] = {"auto", "binary", "multiclass", "regression", "ranking"};
     static const char *const losses[] = {"auto", "squared", "cross-entropy", "huber", "poisson", "bpr"};
-    static const char *const calibrations[] = {"none", "platt"};
+    static const char *const calibrations[] = {"none", "platt", "isotonic"};
     size_t task = LP_JOB_AUTO, loss = LP_JOB_LOSS_AUTO, calibration = 0;
     if (t->task != NULL) LP_TRY(TAKE_WORD("task", t->task, tasks, &task, err));
     if (t->loss != NULL) LP_TRY(TAKE_WORD("loss", t->loss, losses, &loss, err));
@@ -136,6 +136,7 @@ static enum lp_code take_task(const struct lp_train_texts *t, struct lp_job_requ
     request->task = (enum lp_job_task)task;
     request->loss = (enum lp_job_loss)loss;
     request->platt = calibration == 1;
+    request->isotonic = calibration == 2;
     request->huber_delta = 1;
     request->threshold = 0.5;
     request->best_threshold = t->threshold != NULL && strcmp(t->threshold, "best-f1") == 0;

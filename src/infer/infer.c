@@ -2,6 +2,7 @@
 #include "infer/infer.h"
 
 #include "core/checked.h"
+#include "infer/calibrate.h"
 #include "infer/plan.h"
 
 #include <math.h>
@@ -160,6 +161,10 @@ static void apply_link(const struct lp_plan *plan, const float *margins, uint32_
     uint32_t width = plan->bundle->output_count;
     size_t count = (size_t)row_count * width;
     float scale = (float)plan->bundle->link_scale;
+    if (plan->bundle->calibration.count > 0) {
+        lp_calibrate(&plan->bundle->calibration, margins, count, scores);
+        return;
+    }
     switch (plan->bundle->link) {
     case LP_LINK_IDENTITY: memcpy(scores, margins, count * sizeof *scores); break;
     case LP_LINK_SIGMOID:

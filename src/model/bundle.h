@@ -43,6 +43,13 @@ enum {
     LP_SHA256_TEXT_BYTES = 2 * LP_SHA256_BYTES + 1,
 };
 
+/** Score by margin: straight lines between points, level beyond them. Takes the link's place in the scores. */
+struct lp_calibration {
+    uint32_t count;        /* 0: none; else 2 or more */
+    const double *margins; /* [count] strictly rising, owned by the bundle */
+    const double *scores;  /* [count] never falling, 0 to 1, owned by the bundle */
+};
+
 /** One golden record and what it must score. */
 struct lp_golden_row {
     const char *record;   /* one JSON object, as `score` reads it */
@@ -67,6 +74,7 @@ struct lp_bundle {
     enum lp_link link;
     double link_scale; /* sigmoid: times the margin; else 1 */
     double threshold;  /* binary: label 1 from this score on; NaN in other tasks */
+    struct lp_calibration calibration;
     struct lp_baseline
         score_baseline; /* of the score (class 1 of binary, the value of regression); bin_count 0: none */
 

@@ -84,6 +84,33 @@ static enum lp_code read_scale(struct lp_bundle *bundle, const struct lp_node *o
     return LP_OK;
 }
 
+/* Points that a score can be read off between any two of them. */
+static enum lp_code read_calibration(struct lp_bundle *bundle, const struct lp_node *output, struct lp_error *err)
+{
+    static const char *const members[] = {"margins", "scores", NULL};
+    struct lp_calibration c;
+    struct lp_node at;
+    uint32_t count;
+    const json_t *json = json_object_get(output->json, "calibration");
+    if (json == NULL || json_is_null(json)) return LP_OK;
+    LP_TRY(lp_node_object(output, "calibration", members, &at, err));
+    if (bundle->task != LP_TASK_BINARY || bundle->link != LP_LINK_SIGMOID)
+        return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "output: calibration is for binary models with link sigmoid");
+    LP_TRY(lp_array_numbers(bundle, &at, "margins", &c.margins, &c.count, err));
+    LP_TRY(lp_array_numbers(bundle, &at, "scores", &c.scores, &count, err));
+    if (count != c.count || count < 2)
+        return lp_fail(err, LP_E_MISMATCH, LP_FATAL, "%s: %u margins and %u scores: two points or more are needed",
+                       at.where, c.count, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0 && !(c.margins[i - 1] < c.margins[i] && c.scores[i - 1] <= c.scores[i]))
+            return LP_BAD(err, "%s: point %u: margins must rise and scores must not fall", at.where, i);
+        if (!(c.scores[i] >= 0 && c.scores[i] <= 1))
+            return LP_BAD(err, "%s: `scores`[%u] is %g: 0 to 1 is allowed", at.where, i, c.scores[i]);
+    }
+    bundle->calibration = c;
+    return LP_OK;
+}
+
 static enum lp_code read_output(struct lp_bundle *bundle, const struct lp_node *manifest, struct lp_error *err)
 {
     static const char *const members[] = {"link", "scale", "threshold", "calibration", "baseline", NULL};
@@ -96,9 +123,7 @@ static enum lp_code read_output(struct lp_bundle *bundle, const struct lp_node *
     if (!link_fits(bundle))
         return lp_fail(err, LP_E_MISMATCH, LP_FATAL, "output: link %s with %u outputs does not fit task %s",
                        links[link], bundle->output_count, tasks[bundle->task]);
-    const json_t *calibration = json_object_get(output.json, "calibration");
-    if (calibration != NULL && !json_is_null(calibration))
-        return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "output: calibration is not in this release");
+    LP_TRY(read_calibration(bundle, &output, err));
     if (lp_node_has(&output, "baseline") && bundle->output_count != 1)
         return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
                        "output: a score baseline with %u outputs is not in this release", bundle->output_count);

@@ -1,6 +1,7 @@
 #include "train/calibrate.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 struct sums {
     double value, gradient_a, gradient_b, aa, ab, bb;
@@ -58,4 +59,65 @@ enum lp_code lp_platt_fit(const struct lp_metrics_rows *rows, double *ret_a, dou
     *ret_a = a;
     *ret_b = b;
     return LP_OK;
+}
+
+/* A step: rows of neighbouring margins with one score. */
+struct block {
+    double first, last, weight, ones;
+};
+
+/* Rows of one margin begin a block; a block that is not above the one before it joins it. */
+static uint32_t pool(const struct lp_metrics_rows *rows, const uint32_t *order, struct block *blocks)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        uint32_t r = order[i];
+        double margin = (double)rows->margins[r], w = weight_of(rows, r), one = rows->y[r] > 0.5f ? w : 0;
+        bool tied = count > 0 && blocks[count - 1].last == margin;
+        if (!tied) blocks[count++] = (struct block){margin, margin, 0, 0};
+        blocks[count - 1].weight += w;
+        blocks[count - 1].ones += one;
+        bool whole = i + 1 == rows->rows || rows->margins[order[i + 1]] != rows->margins[r];
+        while (whole && count > 1) {
+            struct block *low = &blocks[count - 2], *high = &blocks[count - 1];
+            if (low->ones * high->weight < high->ones * low->weight) break;
+            *low = (struct block){low->first, high->last, low->weight + high->weight, low->ones + high->ones};
+            count--;
+        }
+    }
+    return count;
+}
+
+static uint32_t put_points(const struct block *blocks, uint32_t count, double edge, double *margins, double *scores)
+{
+    uint32_t points = 0, most = LP_ISOTONIC_POINTS_MAX / 2, kept = count < most ? count : most;
+    for (uint32_t i = 0; i < kept; i++) {
+        const struct block *b = &blocks[kept > 1 ? (uint64_t)i * (count - 1) / (kept - 1) : 0];
+        double score = fmin(fmax(b->ones / b->weight, edge), 1 - edge);
+        margins[points] = b->first;
+        scores[points++] = score;
+        if (!(b->last > b->first)) continue;
+        margins[points] = b->last;
+        scores[points++] = score;
+    }
+    return points;
+}
+
+enum lp_code lp_isotonic_fit(const struct lp_metrics_rows *rows, double *ret_margins, double *ret_scores,
+                             uint32_t *ret_count, struct lp_error *err)
+{
+    uint32_t *order = lp_metrics_order(rows->margins, rows->rows), count = 0;
+    struct block *blocks = calloc((size_t)rows->rows + 1, sizeof *blocks);
+    enum lp_code rc = LP_OK;
+    if (order == NULL || blocks == NULL) rc = lp_fail_memory(err, rows->rows * sizeof *blocks);
+    else count = pool(rows, order, blocks);
+    if (rc == LP_OK && count < 2)
+        rc =
+            lp_fail(err, LP_E_INVALID, LP_FATAL,
+                    "the validation part has one class, or its labels do not rise with the scores: there is nothing to "
+                    "calibrate on");
+    if (rc == LP_OK) *ret_count = put_points(blocks, count, 1.0 / (rows->rows + 2.0), ret_margins, ret_scores);
+    free(order);
+    free(blocks);
+    return rc;
 }

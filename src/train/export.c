@@ -1,6 +1,7 @@
 #include "train/export.h"
 
 #include "core/version.h"
+#include "infer/calibrate.h"
 #include "model/write.h"
 #include "score/scorer.h"
 
@@ -121,6 +122,7 @@ static json_t *make_manifest(const struct lp_export *what, json_t *graph)
     json_t *output = json_pack("{s:s}", "link", links[what->link]);
     if (what->task == LP_TASK_BINARY) json_object_set_new(output, "threshold", json_real(what->threshold));
     if (what->baseline != NULL) json_object_set(output, "baseline", (json_t *)(uintptr_t)what->baseline);
+    if (what->calibration != NULL) json_object_set(output, "calibration", (json_t *)(uintptr_t)what->calibration);
     return json_pack("{s:i, s:s, s:s, s:s, s:O*, s:{s:n, s:O}, s:O, s:O, s:O, s:o, s:O*}", "format", 1, "name",
                      what->name, "version", what->version, "task", tasks[what->task], "labels", what->labels, "lineage",
                      "parent", "steps", what->steps, "training", what->training, "features", what->features, "graph",
@@ -164,6 +166,16 @@ static json_t *numbers(const float *values, uint32_t count)
     return array;
 }
 
+/* Where a calibration rises steeply, another processor's rounding of the margin would show in the score. */
+static bool is_steady(const struct lp_bundle *bundle, float margin)
+{
+    const float step = 1e-5f + 1e-5f * fabsf(margin), around[2] = {margin - step, margin + step};
+    float scores[2];
+    if (bundle->calibration.count == 0) return true;
+    lp_calibrate(&bundle->calibration, around, 2, scores);
+    return (double)(scores[1] - scores[0]) <= golden_atol;
+}
+
 /* Records that cleaning refuses, or whose score is not finite, are passed over: they are no examples. */
 static enum lp_code score_records(struct lp_scorer *scorer, const char *records, uint32_t count, json_t *rows,
                                   struct lp_error *err)
@@ -174,7 +186,8 @@ static enum lp_code score_records(struct lp_scorer *scorer, const char *records,
     for (uint32_t i = 0; i < count; i++, records += strlen(records) + 1) {
         struct lp_error why;
         json_t *record = json_loads(records, 0, NULL);
-        if (lp_scorer_json(scorer, lp_span_text(records), margins, margins + outputs, &why) == LP_OK && record != NULL)
+        if (lp_scorer_json(scorer, lp_span_text(records), margins, margins + outputs, &why) == LP_OK &&
+            record != NULL && is_steady(lp_scorer_model(scorer)->bundle, margins[0]))
             json_array_append_new(rows,
                                   json_pack("{s:O, s:o, s:o}", "record", record, "margin", numbers(margins, outputs),
                                             "score", numbers(margins + outputs, outputs)));

@@ -14,13 +14,14 @@ struct lp_export {
     const char *name, *version;
     enum lp_task task;
     enum lp_link link;
-    const json_t *labels;   /* array of texts; NULL: none */
-    double scale, shift;    /* of the margin, folded into the output layer: the label's units, Platt's a and b */
-    double threshold;       /* binary */
-    const json_t *training; /* the manifest's object */
-    const json_t *steps;    /* lineage: array of texts */
-    const json_t *baseline; /* of the score; NULL: none */
-    const json_t *golden;   /* NULL: none */
+    const json_t *labels;      /* array of texts; NULL: none */
+    double scale, shift;       /* of the margin, folded into the output layer: the label's units, Platt's a and b */
+    double threshold;          /* binary */
+    const json_t *training;    /* the manifest's object */
+    const json_t *steps;       /* lineage: array of texts */
+    const json_t *baseline;    /* of the score; NULL: none */
+    const json_t *calibration; /* output.calibration; NULL: none */
+    const json_t *golden;      /* NULL: none */
 };
 
 /** Append the bundle's bytes. LP_E_LIMIT, LP_E_MEMORY. */

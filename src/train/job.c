@@ -226,6 +226,8 @@ void lp_job_done(struct lp_job_result *result)
     free(result->embeddings);
     free(result->history);
     free(result->segments);
+    free(result->point_margins);
+    free(result->point_scores);
     lp_buffer_done(&result->bundle);
     *result = (struct lp_job_result){.history = NULL};
 }

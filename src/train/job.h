@@ -46,7 +46,7 @@ struct lp_job_request {
     const char *init; /* a bundle with the first weights; NULL: from the seed */
     struct lp_split_rule split;
     uint32_t folds; /* 0: none */
-    bool platt, best_threshold;
+    bool platt, isotonic, best_threshold;
     double threshold;
     const char *name, *version;
     const char *data_sha256; /* NULL: not known */
@@ -81,7 +81,9 @@ struct lp_job_result {
     uint32_t epoch_count, kept_epoch;
     struct lp_metrics valid; /* of the kept weights, calibrated, at the threshold */
     double threshold, platt_a, platt_b;
-    bool calibrated;
+    bool calibrated;      /* by platt_a and platt_b */
+    uint32_t point_count; /* isotonic: 0: none */
+    double *point_margins, *point_scores;
     struct lp_metrics fold_mean, fold_deviation;
     struct lp_job_segment *segments;
     uint32_t segment_count;

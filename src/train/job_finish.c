@@ -47,12 +47,31 @@ static enum lp_code take_margins(struct lp_job *job, struct lp_trainer *trainer,
     return LP_OK;
 }
 
+/* The margin whose sigmoid is the calibrated score: the measures take margins. */
+static float calibrated_margin(const struct lp_job_result *result, float margin)
+{
+    const double *m = result->point_margins, *s = result->point_scores, x = (double)margin;
+    uint32_t last = result->point_count - 1, i = 1;
+    double score = x <= m[0] ? s[0] : s[last];
+    while (i < last && m[i] < x) i++;
+    if (x > m[0] && x < m[last]) score = s[i - 1] + (x - m[i - 1]) / (m[i] - m[i - 1]) * (s[i] - s[i - 1]);
+    return (float)log(score / (1 - score));
+}
+
 static enum lp_code calibrate(struct lp_job *job, struct lp_error *err)
 {
     struct lp_job_result *result = job->result;
     const struct lp_metrics_rows rows = valid_rows(job);
-    if (result->task != LP_TASK_BINARY)
-        return lp_fail(err, LP_E_INVALID, LP_FATAL, "--calibrate platt is for binary models");
+    if (result->task != LP_TASK_BINARY) return lp_fail(err, LP_E_INVALID, LP_FATAL, "--calibrate is for binary models");
+    if (job->request->isotonic) {
+        result->point_margins = calloc(LP_ISOTONIC_POINTS_MAX, sizeof(double));
+        result->point_scores = calloc(LP_ISOTONIC_POINTS_MAX, sizeof(double));
+        if (result->point_margins == NULL || result->point_scores == NULL)
+            return lp_fail_memory(err, LP_ISOTONIC_POINTS_MAX * sizeof(double));
+        LP_TRY(lp_isotonic_fit(&rows, result->point_margins, result->point_scores, &result->point_count, err));
+        for (uint32_t i = 0; i < job->valid_count; i++) job->margins[i] = calibrated_margin(result, job->margins[i]);
+        return LP_OK;
+    }
     LP_TRY(lp_platt_fit(&rows, &result->platt_a, &result->platt_b, err));
     for (uint32_t i = 0; i < job->valid_count; i++)
         job->margins[i] = (float)((double)job->margins[i] * result->platt_a + result->platt_b);
@@ -94,12 +113,12 @@ enum lp_code lp_job_judge(struct lp_job *job, struct lp_trainer *trainer, struct
 {
     struct lp_job_result *result = job->result;
     if (job->valid_count == 0) {
-        if (job->request->platt || job->request->best_threshold)
+        if (job->request->platt || job->request->isotonic || job->request->best_threshold)
             return lp_fail(err, LP_E_INVALID, LP_FATAL, "calibration and threshold choice need validation rows");
         return LP_OK;
     }
     LP_TRY(take_margins(job, trainer, err));
-    if (job->request->platt) LP_TRY(calibrate(job, err));
+    if (job->request->platt || job->request->isotonic) LP_TRY(calibrate(job, err));
     const struct lp_metrics_rows before = valid_rows(job);
     if (job->request->best_threshold && result->task == LP_TASK_BINARY)
         LP_TRY(lp_metrics_best_threshold(&before, &result->threshold, err));
@@ -202,6 +221,19 @@ static json_t *make_baseline(const struct lp_job *job)
     return json_pack("{s:o, s:o}", "edges", edges, "counts", counts);
 }
 
+static json_t *make_calibration(const struct lp_job_result *result)
+{
+    json_t *margins = json_array(), *scores = json_array();
+    for (uint32_t i = 0; i < result->point_count; i++) {
+        json_array_append_new(margins, json_real(result->point_margins[i]));
+        json_array_append_new(scores, json_real(result->point_scores[i]));
+    }
+    json_t *calibration = json_pack("{s:o, s:o}", "margins", margins, "scores", scores);
+    if (result->point_count > 0) return calibration;
+    json_decref(calibration);
+    return NULL;
+}
+
 static enum lp_code make_golden(const struct lp_job *job, struct lp_span bytes, json_t **ret_golden,
                                 struct lp_error *err)
 {
@@ -238,6 +270,7 @@ enum lp_code lp_job_write(struct lp_job *job, struct lp_trainer *trainer, struct
 {
     struct lp_job_result *result = job->result;
     json_t *training = make_training(job), *baseline = make_baseline(job), *golden = NULL;
+    json_t *calibration = make_calibration(result);
     double scale = job->label_scale * (result->calibrated ? result->platt_a : 1);
     double shift = result->calibrated ? job->label_mean * result->platt_a + result->platt_b : job->label_mean;
     struct lp_export what = {.net = lp_trainer_net(trainer),
@@ -252,7 +285,8 @@ enum lp_code lp_job_write(struct lp_job *job, struct lp_trainer *trainer, struct
                              .threshold = result->threshold,
                              .training = training,
                              .steps = job->request->steps,
-                             .baseline = baseline};
+                             .baseline = baseline,
+                             .calibration = calibration};
     enum lp_code rc;
     LP_GUARD(lp_export_encode(&what, &result->bundle, err));
     LP_GUARD(make_golden(job, lp_buffer_span(&result->bundle), &golden, err));
@@ -263,6 +297,7 @@ enum lp_code lp_job_write(struct lp_job *job, struct lp_trainer *trainer, struct
 out:
     json_decref(training);
     json_decref(baseline);
+    json_decref(calibration);
     json_decref(golden);
     return rc;
 }

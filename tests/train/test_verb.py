@@ -7,6 +7,7 @@ import unittest
 
 import bed
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 ROWS, WIDTH = 400, 4
 X = bed.random_rows(ROWS, WIDTH, seed=11)
@@ -83,6 +84,21 @@ class Bundle(Case):
         pairs = p[y == 1][:, None] - p[y == 0][None, :]
         self.assertAlmostEqual(done["valid"]["auc"], np.mean((pairs > 0) + (pairs == 0) / 2), 9)
         self.assertIn("platt_scale", done)
+
+    def test_isotonic_calibration_is_that_of_scipy(self):
+        data = clicks()
+        out = self.train("m", "--validate", "last:150", "--calibrate", "isotonic", data=data)
+        table = manifest(out)["output"]["calibration"]
+        z = np.array([json.loads(line)["scores"][0] for line in subprocess.run(
+            [bed.LEPTON, "score", out, data, "--raw"], capture_output=True, text=True, check=True).stdout.splitlines()])
+        z, y = z[-150:], CLICKED[-150:]
+        order = np.argsort(z, kind="stable")
+        want = np.clip(isotonic_regression(y[order].astype(float)).x, 1 / 152, 151 / 152)
+        # Serving's margins differ from training's by rounding, and between two steps a line may be steep.
+        np.testing.assert_allclose(np.interp(z[order], table["margins"], table["scores"]), want, atol=1e-3)
+        p = scores(out, data)[-150:]
+        np.testing.assert_allclose(p, np.interp(z, table["margins"], table["scores"]), atol=1e-6)
+        self.assertAlmostEqual(self.events["done"]["valid"]["log_loss"], -np.mean(np.log(np.where(y == 1, p, 1 - p))), 4)
 
     def test_lineage_and_baseline(self):
         out = self.train("m", "--threshold", "best-f1", "--version", "7", "--name", "ctr")
