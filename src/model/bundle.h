@@ -43,18 +43,18 @@ enum {
     LP_SHA256_TEXT_BYTES = 2 * LP_SHA256_BYTES + 1,
 };
 
-/** Score by margin: straight lines between points, level beyond them. Takes the link's place in the scores. */
-struct lp_calibration {
-    uint32_t count;        /* 0: none; else 2 or more */
-    const double *margins; /* [count] strictly rising, owned by the bundle */
-    const double *scores;  /* [count] never falling, 0 to 1, owned by the bundle */
-};
-
 /** One golden record and what it must score. */
 struct lp_golden_row {
     const char *record;   /* one JSON object, as `score` reads it */
     const double *margin; /* [output_count] */
     const double *score;  /* [output_count] */
+};
+
+/** Score by margin: straight lines between points, level beyond them. Takes the link's place in the scores. */
+struct lp_calibration {
+    uint32_t count;        /* 0: none; else 2 or more */
+    const double *margins; /* [count] strictly rising, owned by the bundle */
+    const double *scores;  /* [count] never falling, 0 to 1, owned by the bundle */
 };
 
 /** Everything a bundle says. Immutable after load; any thread may read. */
