@@ -15,10 +15,10 @@ enum { LP_REPEATS_HASHES_MAX = 1 << 19 };
  * that the answer does not depend on the order. Exact up to LP_REPEATS_HASHES_MAX different records.
  */
 struct lp_repeats {
-    uint64_t *hashes; /* owned, open addressing; 0: free */
-    uint32_t *counts; /* owned */
+    uint64_t *hashes;     /* owned, open addressing; 0: free */
+    uint32_t *counts;     /* owned */
     uint32_t slots, used; /* at most half of them */
-    unsigned shift; /* only hashes whose highest `shift` bits are 0 are kept */
+    unsigned shift;       /* only hashes whose highest `shift` bits are 0 are kept */
 };
 
 LP_MUST_USE enum lp_code lp_repeats_init(struct lp_repeats *repeats, struct lp_error *err);

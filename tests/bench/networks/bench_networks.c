@@ -36,6 +36,7 @@ struct bench {
     float *weights[LAYERS_MAX], *biases[LAYERS_MAX];
     struct lp_tensor tensors[2 * LAYERS_MAX];
     struct lp_op ops[LAYERS_MAX];
+    uint32_t inputs[LAYERS_MAX]; /* op i reads value i */
     struct lp_bundle bundle;
     double *rows;
     float *values[2];
@@ -62,8 +63,13 @@ static void make_layer(struct bench *b, uint32_t i)
         .name = "weight", .dtype = LP_DTYPE_F32, .rank = 2, .count = (uint64_t)in * out, .data = b->weights[i]};
     b->tensors[2 * i + 1] =
         (struct lp_tensor){.name = "bias", .dtype = LP_DTYPE_F32, .rank = 1, .count = out, .data = b->biases[i]};
+    b->inputs[i] = i;
     b->ops[i] = (struct lp_op){.kind = LP_OP_DENSE,
                                .input = values[i],
+                               .input_count = 1,
+                               .inputs = &b->inputs[i],
+                               .in = {.rank = 1, .dims = {in}},
+                               .shape = {.rank = 1, .dims = {out}},
                                .output = values[i + 1],
                                .weight = &b->tensors[2 * i],
                                .bias = &b->tensors[2 * i + 1],

@@ -230,7 +230,7 @@ static void refuses_what_does_not_fit(void **state)
         {50, RESHAPE("[2,5,5]") ON("conv2d", ",\"weight\":\"k\""), LP_E_MISMATCH,
          "does not fit 2 channels in 1 groups"},
         {4, RESHAPE("[1,1,4]") ON("conv2d", ",\"weight\":\"k\""), LP_E_MISMATCH, "a kernel of 2 does not fit in 1"},
-        {25, RESHAPE("[1,5,5]") ON("conv2d", ",\"weight\":\"k\",\"pads\":[0,2,0,0]"), LP_E_INVALID, "`pads`"},
+        {25, RESHAPE("[1,5,5]") ON("conv2d", ",\"weight\":\"k\",\"pads\":[0,3,0,0]"), LP_E_INVALID, "`pads`"},
         {25, RESHAPE("[1,5,5]") ON("conv2d", ",\"weight\":\"k\",\"strides\":[0,1]"), LP_E_INVALID, "`strides`[0]"},
         {25, RESHAPE("[1,5,5]") ON("pool", ",\"function\":\"max\""), LP_E_INVALID, "`kernel` is missing"},
         {25, RESHAPE("[1,5,5]") ON("pool", ",\"function\":\"max\",\"kernel\":[2,2],\"count_pad\":true"), LP_E_INVALID,

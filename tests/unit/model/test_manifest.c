@@ -214,8 +214,6 @@ static void refuses_bad_features(void **state)
         {"\"name\":\"c\"", "\"name\":\"\"", LP_E_INVALID, "features[1]: `name` has 0 bytes"},
         {"\"name\":\"c\",", "", LP_E_INVALID, "features[1]: `name` is missing"},
         {"\"from\":\"c\"", "\"from\":\"items[].c\"", LP_E_UNSUPPORTED, "candidate lists"},
-        {"\"kind\":\"vector\"", "\"kind\":\"text\"", LP_E_UNSUPPORTED,
-         "feature `v`: `kind` text is not in this release"},
         {"\"kind\":\"vector\"", "\"kind\":\"image\"", LP_E_INVALID, "`image`: allowed are number, category, vector"},
         {"\"width\":2", "\"width\":0", LP_E_INVALID, "`width` is 0"},
         {"\"width\":2", "\"width\":1048577", LP_E_INVALID, "`width` is 1048577"},

@@ -39,6 +39,7 @@ static void open_slot(uint32_t lanes)
         .lane_count = lanes,
         .drift = {.window_ms = 1000, .lateness_ms = 0, .min_rows = 1, .psi_warn = 1, .psi_alert = 1},
     };
+    OK(lp_encoder_new(LP_OUTPUT_JSON, config->output_fields.items, config->output_fields.count, &shared.encoder, &err));
     OK(lp_slot_init(&slot, lanes, &err));
 }
 
@@ -46,6 +47,7 @@ static void close_slot(void)
 {
     uint64_t count, bytes;
     lp_slot_done(&slot);
+    lp_encoder_free(shared.encoder);
     lp_config_free(config);
     lp_model_totals(&count, &bytes);
     assert_int_equal(count, 0);
