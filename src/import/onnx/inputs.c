@@ -16,6 +16,10 @@ static enum lp_code read_shape(struct lp_onnx *onnx, const Onnx__ValueInfo *info
     if (tensor == NULL || tensor->shape == NULL)
         return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "no shape: export the model with the shapes of its inputs");
     const Onnx__Shape *shape = tensor->shape;
+    if (tensor->elem_type == LP_ONNX_DOUBLE || tensor->elem_type == LP_ONNX_FLOAT16 ||
+        tensor->elem_type == LP_ONNX_BFLOAT16)
+        lp_buffer_format(&onnx->draft->notes, "input `%.64s`: computed in float32, not in its own precision\n",
+                         value->name);
     value->type = (enum lp_onnx_type)tensor->elem_type;
     if (lp_onnx_type_bytes(value->type) == 0)
         return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "element type %d is not in this release", tensor->elem_type);

@@ -103,6 +103,10 @@ enum lp_code lp_onnx_combine(struct lp_onnx *onnx, const struct lp_onnx_node *no
 {
     const struct lp_tensor *constant = NULL;
     bool reverse = left->kind == LP_ONNX_CONSTANT;
+    bool scales = (left->kind == LP_ONNX_CONSTANT && left->known->is_row_scale) ||
+                  (right->kind == LP_ONNX_CONSTANT && right->known->is_row_scale);
+    if ((left->is_accumulated || right->is_accumulated) && !scales)
+        return lp_onnx_refuse(node, err, "the product of a row's integers before its scale");
     if (left->kind == LP_ONNX_ROW && right->kind == LP_ONNX_ROW)
         return lp_onnx_emit_binary(onnx, node, function, left, right, ret_value, err);
     const struct lp_onnx_value *row = reverse ? right : left;

@@ -4,14 +4,18 @@
 #include <math.h>
 #include <string.h>
 
-/* The table as [rows, width] F32. */
+/* The table as [rows, width], F32 or the file's floats of 16 bits. */
 static enum lp_code read_table(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_onnx_constant *data,
                                const struct lp_tensor **ret_table, struct lp_error *err)
 {
     const struct lp_tensor *whole = NULL;
-    LP_TRY(lp_onnx_tensor(onnx, data, &whole, err));
     struct lp_tensor *table = lp_storage_take(&onnx->draft->storage, 1, sizeof *table, err);
     if (table == NULL) return lp_failed(err->code);
+    const struct lp_tensor half = {.dtype = data->type == LP_ONNX_FLOAT16 ? LP_DTYPE_F16 : LP_DTYPE_BF16,
+                                   .count = data->count,
+                                   .data = data->data};
+    if (data->type == LP_ONNX_FLOAT16 || data->type == LP_ONNX_BFLOAT16) whole = &half; /* exact as it is */
+    else LP_TRY(lp_onnx_tensor(onnx, data, &whole, err));
     if (data->count == 0) return lp_onnx_bad(node, err, "the table is empty");
     for (uint64_t i = 0; lp_onnx_type_whole(data->type) && i < data->count; i++)
         if (fabs(lp_onnx_number_at(data, i)) > 0x1p24)

@@ -51,6 +51,8 @@ enum lp_code lp_onnx_lower_reduce(struct lp_onnx *onnx, const struct lp_onnx_nod
     size_t count = 0;
     uint32_t mask = 0, at = 0;
     LP_TRY(lp_onnx_row(onnx, node, 0, &input, err));
+    if (lp_onnx_type_whole(input->type) && reduction_of(node) == LP_GRAPH_MEAN)
+        return lp_onnx_refuse(node, err, "the mean of whole numbers, which is cut");
     LP_TRY(lp_onnx_list(onnx, node, "axes", 1, &axes, &count, err));
     LP_TRY(lp_onnx_int(node, "keepdims", 1, &keep, err));
     LP_TRY(lp_onnx_int(node, "noop_with_empty_axes", 0, &none_is_none, err));

@@ -30,6 +30,8 @@ enum lp_code lp_onnx_row(const struct lp_onnx *onnx, const struct lp_onnx_node *
     if (value->is_quantized || value->is_dynamic)
         return lp_onnx_refuse(node, err, "input `%.64s` is quantized, which it cannot have in this release",
                               value->name);
+    if (value->is_accumulated && strcmp(node->op, "Cast") != 0)
+        return lp_onnx_refuse(node, err, "the product of a row's integers before its scale");
     *ret_value = value;
     return LP_OK;
 }
