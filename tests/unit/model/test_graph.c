@@ -29,6 +29,7 @@ static const struct lp_tensor tensors[] = {
     {.name = "keys", .dtype = LP_DTYPE_F64, .rank = 1, .dims = {3}, .count = 3, .data = keys},
     {.name = "i", .dtype = LP_DTYPE_I32, .rank = 1, .dims = {2}, .count = 2, .data = picks},
     {.name = "i0", .dtype = LP_DTYPE_I64, .rank = 0, .count = 1, .data = wide_picks},
+    {.name = "file", .dtype = LP_DTYPE_U8, .rank = 1, .dims = {64}, .count = 64, .data = i8},
     {.name = "none", .dtype = LP_DTYPE_F32, .rank = 1, .dims = {0}, .count = 0, .data = f32},
 };
 
@@ -58,6 +59,10 @@ static enum lp_code load(uint32_t width, const char *missing, const char *ops, s
 
 #define RESHAPE(shape) "{\"op\":\"reshape\",\"input\":\"features\",\"output\":\"x\",\"shape\":" shape "},"
 #define ON(kind, more) "{\"op\":\"" kind "\",\"input\":\"x\",\"output\":\"m\"" more "}"
+#define WHOLE(model, types, shapes)                                                                      \
+    OF("onnxruntime",                                                                                    \
+       ",\"model\":\"" model "\",\"from\":\"y\",\"outputs\":2,\"names\":[\"a\",\"b\"],\"types\":[" types \
+       "],\"shapes\":[" shapes "]")
 #define OF(kind, more) "{\"op\":\"" kind "\",\"input\":\"features\",\"output\":\"m\"" more "}"
 #define TWICE(kind, more) "{\"op\":\"" kind "\",\"inputs\":[\"x\",\"x\"],\"output\":\"m\"" more "}"
 #define WITH_ROW(kind, more) "{\"op\":\"" kind "\",\"inputs\":[\"x\",\"features\"],\"output\":\"m\"" more "}"
@@ -122,6 +127,7 @@ static void solves_the_shapes_of_every_op(void **state)
                         "\"ceil\":true,\"count_pad\":true"),
          {3, {1, 2, 2}}},
         {4, OF("quantize", ",\"scale\":0.1,\"low\":-128,\"high\":127"), {1, {4}}},
+        {7, WHOLE("file", "\"float\",\"int64\"", "[],[2,3]"), {1, {2}}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct lp_bundle *bundle = NULL;
@@ -235,6 +241,14 @@ static void refuses_what_does_not_fit(void **state)
         {25, RESHAPE("[1,5,5]") ON("pool", ",\"function\":\"max\""), LP_E_INVALID, "`kernel` is missing"},
         {25, RESHAPE("[1,5,5]") ON("pool", ",\"function\":\"max\",\"kernel\":[2,2],\"count_pad\":true"), LP_E_INVALID,
          "no meaning with max"},
+        {7, WHOLE("v4", "\"float\",\"int64\"", "[],[2,3]"), LP_E_INVALID, "`model`"},
+        {7, WHOLE("file", "\"float\",\"half\"", "[],[2,3]"), LP_E_INVALID, "`types`"},
+        {7, WHOLE("file", "\"float\"", "[],[2,3]"), LP_E_INVALID, "must be of one length"},
+        {7, WHOLE("file", "\"float\",\"int64\"", "[],[2,0]"), LP_E_INVALID, "an axis of 0"},
+        {7, WHOLE("file", "\"float\",\"int64\"", "[],[1,1,1,1,1]"), LP_E_INVALID, "at most 4"},
+        {7, WHOLE("file", "\"float\",\"int64\"", "[],[1048576,1048576]"), LP_E_INVALID, "an axis of 1048576"},
+        {8, WHOLE("file", "\"float\",\"int64\"", "[],[2,3]"), LP_E_MISMATCH, "takes 7 numbers, the features have 8"},
+        {7, RESHAPE("[7]") ON("onnxruntime", ",\"model\":\"file\""), LP_E_INVALID, "must be `features`"},
         {4, OF("quantize", ",\"scale\":-1,\"low\":0,\"high\":1"), LP_E_INVALID, "`scale` is -1"},
         {4, OF("quantize", ",\"scale\":1,\"low\":2,\"high\":1"), LP_E_INVALID, "above `high`"},
         {4, OF("quantize", ",\"scale\":1,\"low\":0,\"high\":1,\"zero_point\":2"), LP_E_INVALID, "`zero_point` is 2"},
@@ -307,6 +321,7 @@ static void nan_of_missing_keep_may_reach_only_ops_that_define_it(void **state)
         {4, OF("activation", ",\"activation\":\"relu\""), LP_E_INVALID,
          "feature `v`: missing=keep sends NaN into graph[0] activation"},
         {4, OF("impute", ",\"constant\":\"v4\""), LP_OK, ""},
+        {7, WHOLE("file", "\"float\",\"int64\"", "[],[2,3]"), LP_OK, ""},
         {4, OF("onehot", ",\"values\":\"v3\""), LP_E_INVALID, "graph[0] onehot"},
         {4, RESHAPE("[2,2]") ON("softmax", ",\"axis\":0"), LP_E_INVALID, "graph[1] softmax"},
         {4,
