@@ -15,6 +15,7 @@ import onnxruntime
 import estimators
 import ml_ops
 import oracle
+import quantizers
 import recommenders
 import stacks
 
@@ -23,6 +24,7 @@ ROW_COUNT = 40
 # int8: both sides round the same numbers to a grid; where float sums differ in the last bit, one step of a hidden value
 # apart. Relative to the outputs' spread.
 INT8_BOUND = 0.02
+INT8_FP32_BOUND = 0.05  # and of the fp32 model that was quantized
 
 
 def of_stack(make):
@@ -41,25 +43,31 @@ def plan(count):
     others = [name for name in STACKS if name != "ops"]
     names = ["ops" if i % 2 else others[i // 2 % len(others)] for i in range(count)]
     return [(n, of_stack(STACKS[n])) for n in names] + list(estimators.BUILDERS.items()) + \
-        list(ml_ops.BUILDERS.items()) * (1 + count // 20)
+        list(ml_ops.BUILDERS.items()) * (1 + count // 20) + list(quantizers.BUILDERS.items()) * (1 + count // 40)
 
 
-def check_quantized(rng, model, feeds, what):
-    """A bound on the outputs' spread instead of the tolerance of fp32."""
-    reference = oracle.Reference(model)
-    want = reference(feeds)
-    return oracle.check(rng, model, feeds, what, rtol=0, atol=INT8_BOUND * float(want.max() - want.min()))
+def check_quantized(rng, model, feeds, what, full=None):
+    """A bound on the outputs' spread instead of the tolerance of fp32; `full`: what was quantized."""
+    single = full is not None and any(n.op_type == "DynamicQuantizeLinear" for n in model.graph.node)
+    want = oracle.Reference(model)(feeds, single)
+    spread = float(want.max() - want.min())
+    wrong, totals = oracle.check(rng, model, feeds, what, single, rtol=0, atol=INT8_BOUND * spread)
+    if full is not None:
+        error = np.abs(oracle.score(oracle.path("b.safetensors"), feeds) - oracle.Reference(full)(feeds)).max() / spread
+        if not error <= INT8_FP32_BOUND:
+            wrong.append("%s: %.3f of the spread from fp32" % (what, error))
+    return wrong, totals
 
 
 def check(seed, number, name, build, ops):
     rng = np.random.default_rng([seed, number])
     opset = int(rng.choice(OPSETS)) if name in STACKS else int(rng.integers(13, 22))
-    model, feeds = build(rng, opset)
+    model, feeds, *full = build(rng, opset)
     ops.update(n.domain + ":" * bool(n.domain) + n.op_type for n in model.graph.node)
     what = "%d %s of op set %d" % (number, name, opset)
-    run = check_quantized if name == "quantized" else oracle.check
+    run = check_quantized if full or name == "quantized" else oracle.check
     try:
-        return run(rng, model, feeds(rng, ROW_COUNT), what)
+        return run(rng, model, feeds(rng, ROW_COUNT), what, *full)
     except (AssertionError, oracle.Refused) as e:
         return ["%s: %s" % (what, e)], np.zeros(3, int)
 

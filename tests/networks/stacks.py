@@ -29,7 +29,7 @@ class Stack:
     def __init__(self, rng, opset):
         self.rng, self.opset = rng, opset
         self.nodes, self.initializers, self.inputs, self.makers = [], [], [], {}
-        self.serial = 0
+        self.serial, self.constant_nodes = 0, 0.2  # how many constants are nodes
 
     def name(self, prefix):
         self.serial += 1
@@ -49,7 +49,7 @@ class Stack:
         """An initializer, or a Constant node."""
         name, array = self.name("c"), np.asarray(array)
         tensor = numpy_helper.from_array(array, name)
-        if self.rng.random() < 0.2:
+        if self.rng.random() < self.constant_nodes:
             self.nodes.append(helper.make_node("Constant", [], [name], value=tensor))
         else:
             self.initializers.append(tensor)

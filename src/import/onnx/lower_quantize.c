@@ -374,6 +374,22 @@ enum lp_code lp_onnx_lower_dynamic_quantize(struct lp_onnx *onnx, const struct l
     return LP_OK;
 }
 
+/* A zero point for each column, as tools write it: taken where they are one number. */
+static enum lp_code single_zero(struct lp_onnx *onnx, const struct lp_onnx_node *node,
+                                const struct lp_onnx_constant *zeros, struct lp_onnx_constant **ret_zero,
+                                struct lp_error *err)
+{
+    struct lp_onnx_constant *made = NULL;
+    if (zeros->count == 0 || !lp_onnx_type_whole(zeros->type)) return lp_onnx_bad(node, err, "a zero point is missing");
+    for (uint64_t i = 1; i < zeros->count; i++)
+        if (lp_onnx_whole_at(zeros, i) != lp_onnx_whole_at(zeros, 0))
+            return lp_onnx_refuse(node, err, "a zero point for each column");
+    LP_TRY(lp_onnx_constant_new(onnx, zeros->type, 0, NULL, &made, err));
+    lp_onnx_put_whole(made, 0, lp_onnx_whole_at(zeros, 0));
+    *ret_zero = made;
+    return LP_OK;
+}
+
 enum lp_code lp_onnx_lower_matmul_integer(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_error *err)
 {
     const struct lp_onnx_value *a = lp_onnx_input(onnx, node, 0);
@@ -385,7 +401,7 @@ enum lp_code lp_onnx_lower_matmul_integer(struct lp_onnx *onnx, const struct lp_
     if (!a_zero->is_row_scale) return lp_onnx_refuse(node, err, "another zero point than the input's");
     LP_TRY(lp_onnx_known(onnx, node, 1, &data, err));
     if (lp_onnx_input(onnx, node, 3) != NULL) LP_TRY(lp_onnx_known(onnx, node, 3, &zero, err));
-    if (zero != NULL && zero->count != 1) return lp_onnx_refuse(node, err, "a zero point for each column");
+    if (zero != NULL) LP_TRY(single_zero(onnx, node, zero, &zero, err));
     LP_TRY(unit_constant(onnx, LP_ONNX_FLOAT, &one, err));
     LP_TRY(dequantized(onnx, node, data, one, zero, 0, &matrix, err));
     if (!fits_int8(matrix, false)) return lp_onnx_refuse(node, err, "weights with a zero point, or of more axes");
