@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE_SIZE = LP_TOP_ENTRIES * 4 };
+enum { TABLE_SIZE = LP_TOP_ENTRIES * 4, FILTER_SIZE = LP_TOP_ENTRIES * 4 };
 
 void lp_top_done(struct lp_top *top)
 {
@@ -11,6 +11,7 @@ void lp_top_done(struct lp_top *top)
     free(top->entries);
     free(top->heap);
     free(top->table);
+    free(top->filter);
     *top = (struct lp_top){0};
 }
 
@@ -19,7 +20,8 @@ static enum lp_code take_arrays(struct lp_top *top, struct lp_error *err)
     top->entries = calloc(LP_TOP_ENTRIES, sizeof *top->entries);
     top->heap = calloc(LP_TOP_ENTRIES, sizeof *top->heap);
     top->table = calloc(TABLE_SIZE, sizeof *top->table);
-    if (top->entries != NULL && top->heap != NULL && top->table != NULL) return LP_OK;
+    top->filter = calloc(FILTER_SIZE, sizeof *top->filter);
+    if (top->entries != NULL && top->heap != NULL && top->table != NULL && top->filter != NULL) return LP_OK;
     return lp_fail_memory(err, LP_TOP_ENTRIES * sizeof *top->entries);
 }
 
@@ -44,6 +46,12 @@ static void clear_slot(struct lp_top *top, uint32_t slot)
         slot = next;
     }
     top->table[slot] = 0;
+}
+
+/* Other bits than those of the table. */
+static uint64_t *filter_of(const struct lp_top *top, uint64_t hash)
+{
+    return &top->filter[hash >> 40 & (FILTER_SIZE - 1)];
 }
 
 static void place(struct lp_top *top, uint32_t at, uint32_t entry)
@@ -114,17 +122,25 @@ enum lp_code lp_top_add(struct lp_top *top, struct lp_span text, uint64_t hash, 
         rise(top, top->count - 1);
         return LP_OK;
     }
-    /* The rarest makes room. */
+    top->full = true;
     uint32_t rarest = top->heap[0];
     struct lp_top_entry *entry = &top->entries[rarest];
+    uint64_t *seen = filter_of(top, hash);
+    if (*seen + count <= entry->count) {
+        *seen += count;
+        return LP_OK;
+    }
+    /* The rarest makes room. */
     LP_TRY(set_text(entry, text, err));
     clear_slot(top, find_slot(top, entry->hash));
+    uint64_t *left = filter_of(top, entry->hash);
+    uint64_t before = *seen;
+    if (entry->count > *left) *left = entry->count;
     entry->hash = hash;
-    entry->error = entry->count;
-    entry->count += count;
+    entry->error = before;
+    entry->count = before + count;
     entry->sum = sum;
     top->table[find_slot(top, hash)] = rarest + 1;
-    top->full = true;
     sink(top, 0);
     return LP_OK;
 }

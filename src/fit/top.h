@@ -1,4 +1,8 @@
-/* The most frequent texts of a stream in bounded memory: space-saving (A. Metwally, D. Agrawal, A. El Abbadi, 2005). */
+/*
+ * The most frequent texts of a stream in bounded memory: filtered space-saving (N. Homem, J. Carvalho, "Finding top-k
+ * elements in data streams", 2010). A text without an entry is counted by its hash's share of a filter, and takes the
+ * rarest entry's place once that count is above the rarest: a stream of identifiers costs no eviction each.
+ */
 #ifndef LP_FIT_TOP_H
 #define LP_FIT_TOP_H
 
@@ -26,8 +30,9 @@ struct lp_top {
     struct lp_top_entry *entries; /* owned, [count] */
     uint32_t *heap;               /* owned: the rarest first */
     uint32_t *table;              /* owned, open addressing by hash: entry + 1, or 0 */
+    uint64_t *filter;             /* owned: at most so often were texts of that hash there that have no entry */
     uint32_t count;
-    bool full; /* a text had to go */
+    bool full; /* a text has no entry */
 };
 
 void lp_top_done(struct lp_top *top);

@@ -272,9 +272,7 @@ static void frequent_texts_are_found_among_many(void **context)
         assert_true(sorted[i]->count >= 1000 && sorted[i]->count - sorted[i]->error <= 1000);
         assert_true(sorted[i]->error <= total / LP_TOP_ENTRIES);
     }
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < top.count; i++) sum += sorted[i]->count;
-    assert_int_equal(sum, total);
+    for (uint32_t i = 10; i < top.count; i++) assert_true(sorted[i]->count < 1000);
     free(sorted);
     lp_top_done(&top);
 }
