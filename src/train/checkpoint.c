@@ -69,7 +69,7 @@ struct part {
     void *data;
     size_t bytes;
 };
-enum { PARTS = 8 };
+enum { PARTS = 8, READ_PIECE = 1 << 20 };
 
 static void list_parts(const struct lp_trainer *t, size_t history, struct part *parts)
 {
@@ -133,6 +133,9 @@ static enum lp_code take(struct lp_trainer *t, struct lp_span file, struct lp_er
     if (header.history_count > t->options->epochs || header.state.epoch != header.history_count)
         return lp_fail(err, LP_E_MISMATCH, LP_FATAL, "has %llu epochs already, %u are asked for",
                        (unsigned long long)header.history_count, t->options->epochs);
+    if (header.state.best_epoch > header.state.epoch ||
+        header.state.step != (uint64_t)header.state.epoch * t->step_count)
+        return lp_fail(err, LP_E_INVALID, LP_FATAL, "is damaged: its epochs and steps do not fit");
     list_parts(t, header.history_count, parts);
     for (int i = 0; i < PARTS; i++) wanted += parts[i].bytes;
     if (wanted != file.size) return lp_fail(err, LP_E_INVALID, LP_FATAL, "has %zu bytes, not %zu", file.size, wanted);
@@ -144,13 +147,22 @@ static enum lp_code take(struct lp_trainer *t, struct lp_span file, struct lp_er
     return LP_OK;
 }
 
+/* What the largest checkpoint of this training has, and some more to see that there is more. */
+static size_t most_bytes(const struct lp_trainer *t)
+{
+    struct part parts[PARTS];
+    size_t bytes = sizeof(struct header) + sizeof(uint64_t) + 2 * (size_t)READ_PIECE;
+    list_parts(t, t->options->epochs, parts);
+    for (int i = 0; i < PARTS; i++) bytes += parts[i].bytes;
+    return bytes;
+}
+
 static enum lp_code read_all(int fd, struct lp_buffer *buffer, struct lp_error *err)
 {
-    enum { PIECE = 1 << 20 };
     for (;;) {
-        unsigned char *room = lp_buffer_reserve(buffer, PIECE);
+        unsigned char *room = lp_buffer_reserve(buffer, READ_PIECE);
         if (room == NULL) return lp_buffer_check(buffer, "the checkpoint", err);
-        ssize_t got = read(fd, room, PIECE);
+        ssize_t got = read(fd, room, READ_PIECE);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return lp_fail(err, LP_E_IO, LP_FATAL, "cannot read it: %s", strerror(errno));
         if (got == 0) return LP_OK;
@@ -166,7 +178,7 @@ enum lp_code lp_train_checkpoint_read(struct lp_trainer *t, bool *ret_found, str
     *ret_found = false;
     if (fd < 0 && errno == ENOENT) return LP_OK;
     if (fd < 0) return lp_fail(err, LP_E_IO, LP_FATAL, "%s: cannot open it: %s", path, strerror(errno));
-    lp_buffer_init(&file, SIZE_MAX / 2);
+    lp_buffer_init(&file, most_bytes(t));
     enum lp_code rc = read_all(fd, &file, err);
     close(fd);
     if (rc == LP_OK) rc = take(t, lp_buffer_span(&file), err);
