@@ -330,7 +330,8 @@ static enum lp_code set_tables(struct lp_job *job, struct lp_error *err)
     if (job->result->embeddings == NULL) return lp_fail_memory(err, features->feature_count);
     for (uint32_t i = 0; i < features->feature_count; i++) {
         const struct lp_feature *f = &features->features[i];
-        if (f->kind != LP_FEATURE_CATEGORY || f->encoding == LP_ENCODING_ONEHOT) continue;
+        bool is_index = f->encoding == LP_ENCODING_INDEX || f->encoding == LP_ENCODING_HASH;
+        if (f->kind != LP_FEATURE_CATEGORY || !is_index) continue;
         uint32_t rows = f->vocabulary_count + (f->encoding == LP_ENCODING_INDEX && f->unknown_bucket);
         if (rows > LP_NET_TABLE_ROWS_MAX || spec->embedding_count == LP_NET_EMBEDDINGS_MAX)
             return lp_fail_field(err, LP_E_LIMIT, LP_FATAL, f->name, "`%.64s` has %u values, at most %d are learned",
