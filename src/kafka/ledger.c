@@ -96,8 +96,8 @@ static void mark_advanced(struct lp_ledger *ledger, uint32_t index)
     ledger->advanced_tail = index;
 }
 
-/* Take the done prefix off the slot, whose first open record is done now. Each entry goes once: O(1) an operation on
- * average. */
+/* Take the done prefix off the slot, whose first entry is done now. Each entry goes once: O(1) an operation on average.
+ */
 static void advance(struct lp_ledger *ledger, uint32_t index)
 {
     struct slot *slot = &ledger->slots[index];
@@ -258,10 +258,11 @@ bool lp_ledger_done(struct lp_ledger *ledger, lp_ledger_ticket ticket)
     entry->open &= ~bit;
     slot->open_count--;
     ledger->open_count--;
-    if (slot->head == index) {
-        if ((entry->open & (bit - 1)) == 0) advance(ledger, entry->slot);
-    } else if (entry->open == 0) {
-        join(ledger, slot, index);
+    if (entry->open == 0) {
+        finish(ledger, entry->slot, index);
+    } else if (slot->head == index && (entry->open & (bit - 1)) == 0) {
+        slot->next_offset = entry->first + __builtin_ctzll(entry->open);
+        mark_advanced(ledger, entry->slot);
     }
     return true;
 }
