@@ -42,7 +42,7 @@ static json_t *number(double value)
 
 static json_t *value_of(const struct lp_feature *feature, uint32_t slot, const struct lp_record *record)
 {
-    if (feature->kind == LP_FEATURE_NUMBER) return number(record->numbers[slot]);
+    if (feature->kind == LP_FEATURE_NUMBER || feature->kind == LP_FEATURE_TIME) return number(record->numbers[slot]);
     if (feature->kind == LP_FEATURE_VECTOR) {
         json_t *array = json_array();
         for (uint32_t i = 0; i < feature->width; i++) json_array_append_new(array, number(record->numbers[slot + i]));
@@ -110,6 +110,8 @@ static json_t *invent_value(const struct lp_feature *feature, uint64_t *random)
             json_array_append_new(array, number(invent_number(feature, random)));
         return array;
     }
+    if (feature->kind == LP_FEATURE_TIME) return json_integer((json_int_t)lp_train_below(random, 50 * 365) * 86400000);
+    if (feature->kind == LP_FEATURE_TEXT) return json_sprintf("made up text %u", lp_train_below(random, 1000));
     if (feature->vocabulary == NULL) return json_sprintf("made-up-%u", lp_train_below(random, 1000));
     return json_string(feature->vocabulary[lp_train_below(random, feature->vocabulary_count)]);
 }

@@ -37,6 +37,18 @@ static struct lp_want *add_want(struct reading *r, const char *path, enum lp_wan
     return &r->wants[r->want_count++];
 }
 
+static enum lp_want_type want_type(const struct lp_feature *feature)
+{
+    switch (feature->kind) {
+    case LP_FEATURE_CATEGORY:
+    case LP_FEATURE_TEXT: return LP_WANT_TEXT;
+    case LP_FEATURE_TIME: return LP_WANT_TIME_MS;
+    case LP_FEATURE_VECTOR: return LP_WANT_VECTOR;
+    case LP_FEATURE_NUMBER: break;
+    }
+    return LP_WANT_NUMBER;
+}
+
 static enum lp_code make_wants(struct reading *r, struct lp_error *err)
 {
     size_t count = r->features->feature_count;
@@ -46,9 +58,7 @@ static enum lp_code make_wants(struct reading *r, struct lp_error *err)
     if (r->wants == NULL || r->slots == NULL) return lp_fail_memory(err, count * sizeof *r->wants);
     for (uint32_t i = 0; i < count; i++) {
         const struct lp_feature *feature = &r->features->features[i];
-        enum lp_want_type type = feature->kind == LP_FEATURE_CATEGORY ? LP_WANT_TEXT
-                                 : feature->kind == LP_FEATURE_VECTOR ? LP_WANT_VECTOR
-                                                                      : LP_WANT_NUMBER;
+        enum lp_want_type type = want_type(feature);
         add_want(r, feature->from, type)->width = feature->width;
     }
     r->label = add_want(r, r->options->label, LP_WANT_TEXT);
