@@ -35,7 +35,7 @@ struct source_slot {
     bool used;
     bool held;          /* paused; records are dropped until the seek to `next` is done */
     bool wanted;        /* held, and to be fetched again from `next` */
-    bool exact;         /* the first record after a seek: it should be `next` */
+    bool exact;         /* the first record of an assignment or after a seek: it should be `next` */
     bool in_doubt;      /* the log may be another: `next` is no offset, the record at known.seen is to be looked at */
     bool ask_end;       /* in doubt, and records do not tell: the log's end is to be asked for */
     uint8_t asked;      /* what came was not what was sought, and the seek was repeated so often */

@@ -130,7 +130,9 @@ static bool admit(struct lp_source *source, struct source_slot *slot, const rd_k
         source_doubt(source, slot, offset);
         return false;
     }
-    if (slot->exact && slot->asked < ASK_MAX) {
+    int64_t low = -1, high = -1;
+    bool removed = known_bounds(source, slot, &low, &high) && low > slot->next; /* by retention: it does not come */
+    if (slot->exact && slot->asked < ASK_MAX && !removed) {
         /* Either the record at `next` was removed meanwhile, or this one was fetched before the seek, which librdkafka
          * before 2.4.0 may do more than once: ask again before a record is passed over. */
         source->state.stale_records++;
