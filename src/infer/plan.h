@@ -183,7 +183,9 @@ struct lp_plan_step {
             float missing;
         } impute;
         struct {
-            float quantum, zero, low, high;
+            float quantum, low, high; /* the bounds less the zero point */
+            lp_binary_run *divide, *multiply;
+            lp_activation_run *clip, *round;
         } quantize;
         struct {
             uint32_t value_count;

@@ -285,30 +285,34 @@ enum lp_code lp_bind_impute(struct lp_plan *plan, struct lp_plan_step *step, con
     return LP_OK;
 }
 
+/* The bounds are whole, so that they may come before the rounding; NaN passes all four. */
 static void run_quantize(const struct lp_plan_step *step, const struct lp_frame *frame)
 {
     const float *x = lp_frame_at(frame, &step->inputs[0]);
     float *y = lp_frame_at(frame, &step->output);
-    float quantum = step->quantize.quantum, zero = step->quantize.zero, low = step->quantize.low,
-          high = step->quantize.high;
-    for (uint32_t r = 0; r < frame->row_count; r++, x += step->inputs[0].stride, y += step->output.stride)
-        for (uint32_t i = 0; i < step->output.width; i++) {
-            float q = rintf(x[i] / quantum) + zero; /* NaN stays: it is neither below nor above */
-            q = q < low ? low : q > high ? high : q;
-            y[i] = (q - zero) * quantum;
-        }
+    bool whole = step->inputs[0].stride == step->output.width && step->output.stride == step->output.width;
+    size_t count = whole ? (size_t)frame->row_count * step->output.width : step->output.width;
+    for (uint32_t r = 0; r < (whole ? 1 : frame->row_count); r++) {
+        step->quantize.divide(x, 1, &step->quantize.quantum, 0, count, y);
+        step->quantize.clip(y, count, step->quantize.low, step->quantize.high, y);
+        step->quantize.round(y, count, 0.0f, 0.0f, y);
+        step->quantize.multiply(y, 1, &step->quantize.quantum, 0, count, y);
+        x += step->inputs[0].stride;
+        y += step->output.stride;
+    }
 }
 
 enum lp_code lp_bind_quantize(struct lp_plan *plan, struct lp_plan_step *step, const struct lp_op *op,
                               struct lp_error *err)
 {
-    (void)plan;
     (void)err;
     step->run = run_quantize;
-    step->kernel = "c";
     step->quantize.quantum = (float)op->quantum;
-    step->quantize.zero = (float)op->zero;
-    step->quantize.low = (float)op->low;
-    step->quantize.high = (float)op->high;
+    step->quantize.low = (float)(op->low - op->zero);
+    step->quantize.high = (float)(op->high - op->zero);
+    step->quantize.divide = lp_binary_select(plan->cpu, LP_BINARY_DIV, &step->kernel);
+    step->quantize.multiply = lp_binary_select(plan->cpu, LP_BINARY_MUL, NULL);
+    step->quantize.clip = lp_activation_select(plan->cpu, LP_ACT_CLIP, NULL);
+    step->quantize.round = lp_activation_select(plan->cpu, LP_ACT_ROUND, NULL);
     return LP_OK;
 }
