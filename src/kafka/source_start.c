@@ -82,8 +82,8 @@ static void refuse_start(struct lp_source *source, const struct source_slot *slo
 static void start_at(struct source_slot *slot, int64_t next)
 {
     slot->next = next;
-    slot->exact =
-        true; /* librdkafka has begun a partition at its second record (once in 250 starts of a busy machine) */
+    /* librdkafka has begun a partition at its second record (once in some hundred starts of a busy machine). */
+    slot->exact = true;
     slot->in_doubt = slot->start_unknown = false;
     slot->no_offset_ns = 0;
     if (slot->begun) return;

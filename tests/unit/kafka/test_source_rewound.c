@@ -95,21 +95,26 @@ static void what_a_seek_left_over_is_still_dropped(void **state)
     tally_done(&tally);
 }
 
-static void a_partition_that_the_client_begins_at_its_second_record_is_asked_for_the_first(void **state)
+static void an_assignment_that_the_client_begins_at_its_second_record_is_asked_for_the_first(void **state)
 {
     struct tally tally;
-    struct member member = {.name = "second"};
+    struct member first = {.name = "first"}, member = {.name = "second"};
     (void)state;
     tally_init(&tally);
     bed_topic(&bed, "second", 1);
+    bed_produce(&bed, "second", 1, 0, COUNT);
+    member_join(&first, &bed, "second", "g-second", LP_START_EARLIEST, &tally);
+    assert_true(member_poll_until(&first, COUNT));
+    member_leave(&first);
     member_join(&member, &bed, "second", "g-second", LP_START_EARLIEST, &tally);
     for (int i = 0; i < 500 && member.open_count == 0; i++) member_poll(&member, 20);
-    assert_int_equal(member.open_count, 1);
-    plant(&member, 1);
+    assert_int_equal(lp_source_position(member.source, 0), COUNT);
+    assert_false(member.source->slots[0].held); /* it had its start at once: no seek */
+    plant(&member, COUNT + 1);
     assert_int_equal(member.records, 0);
-    bed_produce(&bed, "second", 1, 0, COUNT);
-    assert_true(member_poll_until(&member, COUNT));
-    assert_int_equal(tally_count(&tally, 1, COUNT, 1), COUNT);
+    bed_produce(&bed, "second", 1, COUNT, 10);
+    assert_true(member_poll_until(&member, COUNT + 10));
+    assert_int_equal(tally_count(&tally, 1, COUNT + 10, 1), COUNT + 10);
     member_leave(&member);
     tally_done(&tally);
 }
@@ -144,7 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_partition_that_the_client_sets_back_goes_on_where_it_was),
         cmocka_unit_test(a_log_that_begins_anew_is_read_from_there_although_it_is_longer_than_the_offset),
-        cmocka_unit_test(a_partition_that_the_client_begins_at_its_second_record_is_asked_for_the_first),
+        cmocka_unit_test(an_assignment_that_the_client_begins_at_its_second_record_is_asked_for_the_first),
         cmocka_unit_test(nothing_is_read_while_a_transaction_is_ended_although_its_log_begins_anew),
         cmocka_unit_test(what_a_seek_left_over_is_still_dropped),
     };
