@@ -60,6 +60,9 @@ static enum lp_code read_inputs(struct lp_onnx *onnx, struct lp_foreign *foreign
     struct lp_foreign_input *inputs = lp_onnx_take(onnx, draft->feature_count, sizeof *inputs, err);
     if (inputs == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < draft->feature_count; i++) {
+        if (draft->features[i].is_text) /* its name may be an element's, which no value has */
+            return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
+                           "input `%.64s`: texts are not in this release for ONNX Runtime", draft->features[i].name);
         const struct lp_onnx_value *value = &onnx->values[lp_onnx_find(onnx, draft->features[i].name)];
         LP_TRY(read_input(value, &inputs[i], err));
         draft->features[i].rejects_missing = lp_onnx_type_whole(value->type);
