@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { REDUCED_MAX = 1 << 16 /* elements of a reduced constant, which is read again by each node that has it */ };
+
 /* Floats of 16 bits are computed with as floats. */
 static enum lp_onnx_type computed(enum lp_onnx_type type)
 {
@@ -272,7 +274,7 @@ enum lp_code lp_onnx_fold_reduce(struct lp_onnx *onnx, const struct lp_onnx_node
     LP_TRY(check_numbers(node, data, err));
     LP_TRY(lp_onnx_list(onnx, node, "axes", 1, &axes, &count, err));
     LP_TRY(lp_onnx_int(node, "keepdims", 1, &keep, err));
-    if (which == 4 || data->rank != 1 || data->count == 0 || count > 1)
+    if (which == 4 || data->rank != 1 || data->count == 0 || data->count > REDUCED_MAX || count > 1)
         return lp_onnx_refuse(node, err, "it is not computed of such constants in this release");
     const uint64_t dims[] = {1};
     LP_TRY(lp_onnx_constant_new(onnx, computed(data->type), keep != 0 ? 1 : 0, dims, &made, err));

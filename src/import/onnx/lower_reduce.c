@@ -58,6 +58,7 @@ enum lp_code lp_onnx_lower_reduce(struct lp_onnx *onnx, const struct lp_onnx_nod
     LP_TRY(lp_onnx_int(node, "noop_with_empty_axes", 0, &none_is_none, err));
     if (count == 0 && none_is_none != 0) return lp_onnx_same(onnx, node, err);
     if (count == 0) return lp_onnx_refuse(node, err, "over all axes: the batch is one");
+    if (count > input->rank + 1) return lp_onnx_bad(node, err, "%zu axes of %u", count, input->rank + 1);
     for (size_t i = 0; i < count; i++) {
         LP_TRY(lp_onnx_row_axis(node, input, axes[i], &at, err));
         mask |= 1u << at;

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { TEXTS_MAX = 4096 /* values that one concat takes; each is compared with all words */ };
+
 static enum lp_code make_floats(struct lp_onnx *onnx, uint32_t count, const struct lp_tensor **ret_tensor,
                                 float **ret_numbers, struct lp_error *err)
 {
@@ -48,6 +50,8 @@ static enum lp_code text_positions(struct lp_onnx *onnx, const struct lp_onnx_no
 {
     uint32_t count = 1;
     for (uint32_t i = 0; i < texts->rank; i++) count *= texts->dims[i];
+    if (count > TEXTS_MAX)
+        return lp_onnx_refuse(node, err, "%u texts a record: at most %d are in this release", count, TEXTS_MAX);
     struct lp_ml_row *rows = lp_storage_take(&onnx->draft->storage, count, sizeof *rows, err), row;
     if (rows == NULL) return lp_failed(err->code);
     for (uint32_t i = 0; i < count; i++) {

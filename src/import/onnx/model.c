@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DOMAINS_MAX = 256 };
+
 void *lp_onnx_take(struct lp_onnx *onnx, uint64_t count, size_t element_bytes, struct lp_error *err)
 {
     return lp_storage_take(&onnx->draft->storage, count, element_bytes, err);
@@ -152,6 +154,9 @@ enum lp_code lp_onnx_model_read(struct lp_onnx *onnx, struct lp_error *err)
 {
     const Onnx__Graph *graph = onnx->proto->graph;
     if (graph == NULL) return lp_fail(err, LP_E_INVALID, LP_FATAL, "there is no graph in it");
+    if (onnx->proto->n_opset_import > DOMAINS_MAX) /* each node looks through them */
+        return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%zu opsets, at most %d are read", onnx->proto->n_opset_import,
+                       DOMAINS_MAX);
     if (graph->n_node > LP_ONNX_NODES_MAX)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%zu nodes, at most %d are read", graph->n_node, LP_ONNX_NODES_MAX);
     LP_TRY(lp_onnx_names_read(onnx, err));

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { OUTPUTS_MAX = 4096 /* values that one concat takes */ };
+
 /* Types that are numbers a bundle can put out; whole numbers and texts beside them are labels. */
 static bool is_floating(int32_t type)
 {
@@ -73,6 +75,8 @@ enum lp_code lp_onnx_order(struct lp_onnx *onnx, const uint32_t **ret_order, uin
                         .order = lp_onnx_take(onnx, onnx->node_count, sizeof *walk.order, err)};
     if (walk.state == NULL || walk.stack == NULL || walk.order == NULL) return lp_failed(err->code);
     if (graph->n_output == 0) return lp_fail(err, LP_E_INVALID, LP_FATAL, "the graph has no outputs");
+    if (graph->n_output > OUTPUTS_MAX) /* each of them looks at all */
+        return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%zu outputs, at most %d are read", graph->n_output, OUTPUTS_MAX);
     for (size_t i = 0; i < graph->n_output; i++) {
         const char *name = graph->output[i]->name != NULL ? graph->output[i]->name : "";
         int32_t value = lp_onnx_find(onnx, name);
