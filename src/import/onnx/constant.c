@@ -98,7 +98,7 @@ static enum lp_code count_elements(uint32_t rank, const uint64_t *dims, uint64_t
 {
     uint64_t count = 1;
     for (uint32_t i = 0; i < rank; i++)
-        if (__builtin_mul_overflow(count, dims[i], &count) || count > INT64_MAX / 16)
+        if (__builtin_mul_overflow(count, dims[i], &count) || count > INT64_MAX / 16 || dims[i] > INT64_MAX / 16)
             return lp_fail(err, LP_E_LIMIT, LP_FATAL, "its shape has more elements than memory");
     *ret_count = count;
     return LP_OK;

@@ -155,6 +155,11 @@ enum lp_code lp_onnx_lower_dequantize(struct lp_onnx *onnx, const struct lp_onnx
 
 /* --- constants --- */
 
+static bool is_narrow(const struct lp_onnx_constant *data)
+{
+    return lp_onnx_type_whole(data->type) && lp_onnx_type_bytes(data->type) <= sizeof(int32_t);
+}
+
 static enum lp_code dequantized(struct lp_onnx *onnx, const struct lp_onnx_node *node,
                                 const struct lp_onnx_constant *data, const struct lp_onnx_constant *scale,
                                 const struct lp_onnx_constant *zero, uint32_t axis,
@@ -163,8 +168,10 @@ static enum lp_code dequantized(struct lp_onnx *onnx, const struct lp_onnx_node 
     struct lp_onnx_constant *made = NULL;
     uint64_t inner = 1, parts = scale->count;
     bool several = parts != 1;
-    if (!lp_onnx_type_whole(data->type) || scale->type == LP_ONNX_STRING || (zero != NULL && zero->count != parts) ||
-        parts == 0 || (several && (axis >= data->rank || data->dims[axis] != parts)))
+    /* Integers of 64 bits, which the standard does not have here, could overflow as they are moved. */
+    if (!is_narrow(data) || (zero != NULL && !is_narrow(zero))) return lp_onnx_bad(node, err, "its integers' type");
+    if (scale->type == LP_ONNX_STRING || (zero != NULL && zero->count != parts) || parts == 0 ||
+        (several && (axis >= data->rank || data->dims[axis] != parts)))
         return lp_onnx_refuse(node, err, "%llu scales for axis %u of a constant", (unsigned long long)parts, axis);
     for (uint32_t i = axis + 1; several && i < data->rank; i++) inner *= data->dims[i];
     LP_TRY(lp_onnx_constant_new(onnx, LP_ONNX_FLOAT, data->rank, data->dims, &made, err));
