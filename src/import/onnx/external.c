@@ -1,7 +1,6 @@
 /*
  * Tensors in files beside the model. Only regular files in the model's folder or below it are read: no absolute path,
- * no
- * `..`, no link at any step, no device.
+ * no `..`, no link at any step, no device.
  */
 #include "import/onnx/private.h"
 

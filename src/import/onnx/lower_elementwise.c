@@ -59,6 +59,8 @@ static enum lp_code read_unary(const struct lp_onnx_node *node, struct lp_graph_
     op->function = unary->function;
     if (unary->takes_alpha) LP_TRY(lp_onnx_float(node, "alpha", unary->alpha, &op->alpha, err));
     if (unary->beta_name != NULL) LP_TRY(lp_onnx_float(node, unary->beta_name, unary->beta, &op->beta, err));
+    if (!isfinite(op->alpha) || !isfinite(op->beta))
+        return lp_onnx_bad(node, err, "its attributes, %g and %g, are not finite", op->alpha, op->beta);
     if (op->function == LP_GRAPH_GELU) {
         LP_TRY(lp_onnx_text(node, "approximate", "none", &approximate, err));
         if (lp_span_is(approximate, "tanh")) op->function = LP_GRAPH_GELU_TANH;
@@ -169,7 +171,7 @@ static enum lp_code read_bound(struct lp_onnx *onnx, const struct lp_onnx_node *
     else if (lp_onnx_input(onnx, node, i) == NULL) *ret_bound = open;
     else {
         LP_TRY(lp_onnx_known(onnx, node, i, &bound, err));
-        if (bound->count != 1 || bound->type == LP_ONNX_STRING)
+        if (bound->count != 1 || bound->type == LP_ONNX_STRING || bound->has_batch)
             return lp_onnx_bad(node, err, "`%s` is no number", name);
         *ret_bound = lp_onnx_number_at(bound, 0);
     }

@@ -119,6 +119,7 @@ enum lp_code lp_onnx_lower_layer_norm(struct lp_onnx *onnx, const struct lp_onnx
     LP_TRY(lp_onnx_row(onnx, node, 0, &input, err));
     LP_TRY(lp_onnx_int(node, "axis", -1, &axis, err));
     LP_TRY(lp_onnx_float(node, "epsilon", 1e-5f, &op.alpha, err));
+    if (!(op.alpha >= 0 && isfinite(op.alpha))) return lp_onnx_bad(node, err, "an epsilon of %g", op.alpha);
     LP_TRY(lp_onnx_row_axis(node, input, axis, &op.axis, err));
     LP_TRY(lp_onnx_known(onnx, node, 1, &constant, err));
     LP_TRY(normalized(onnx, node, constant, input, op.axis, &op.weight, err));

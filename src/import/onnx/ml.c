@@ -50,6 +50,7 @@ static enum lp_code impute(struct lp_onnx *onnx, const struct lp_onnx_node *node
     void *data;
     uint32_t width = row->rank > 0 ? row->dims[row->rank - 1] : 1;
     if (count != 1 && count != width) return lp_onnx_bad(node, err, "%zu imputed values for %u numbers", count, width);
+    if (isinf(missing)) return lp_onnx_refuse(node, err, "infinity as what is missing");
     LP_TRY(lp_onnx_tensor_new(onnx, LP_DTYPE_F32, 1, (const uint64_t[]){count}, &tensor, &data, err));
     memcpy(data, numbers, count * sizeof *numbers);
     struct lp_graph_op op = {

@@ -83,6 +83,17 @@ enum lp_code lp_ml_second_class(struct lp_onnx *onnx, enum lp_ml_post post, bool
     return lp_ml_concat(onnx, both, 2, row, err);
 }
 
+/* A label as the file has it; one of no bytes has no address there. */
+static const char *label_text(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_span label,
+                              struct lp_error *err)
+{
+    if (label.size == 0) return lp_storage_text(&onnx->draft->storage, "", 0, err);
+    if (memchr(label.data, '\0', label.size) == NULL)
+        return lp_storage_text(&onnx->draft->storage, label.data, label.size, err);
+    (void)lp_onnx_bad(node, err, "a label has a zero byte");
+    return NULL;
+}
+
 enum lp_code lp_ml_labels(struct lp_onnx *onnx, const struct lp_onnx_node *node, const char *wholes, const char *texts,
                           size_t *ret_count, struct lp_error *err)
 {
@@ -103,7 +114,7 @@ enum lp_code lp_ml_labels(struct lp_onnx *onnx, const struct lp_onnx_node *node,
     for (size_t i = 0; labels != NULL && i < count; i++) {
         if (number_count > 0) snprintf(text, sizeof text, "%" PRId64, numbers[i]);
         labels[i] = number_count > 0 ? lp_storage_text(&draft->storage, text, strlen(text), err)
-                                     : lp_storage_text(&draft->storage, names[i].data, names[i].size, err);
+                                     : label_text(onnx, node, names[i], err);
         if (labels[i] == NULL) return lp_failed(err->code);
     }
     if (labels == NULL) return lp_failed(err->code);

@@ -11,11 +11,12 @@
 
 #include "import/import.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum { MODEL_GRAPH = 7, MODEL_OPSET = 8, GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
-enum { FILE_MAX_BYTES = 16 << 20, FLOAT = 1, STRING = 8 };
+enum { FILE_MAX_BYTES = 16 << 20, FLOAT = 1, INT64 = 7, STRING = 8 };
 
 static struct lp_error err;
 static struct lp_draft draft;
@@ -84,6 +85,32 @@ static void put_node(struct lp_buffer *graph, const char *op, const char *input,
     put_text(&node, 2, output);
     put_text(&node, 4, op);
     put_message(graph, GRAPH_NODE, &node);
+}
+
+static void put_node_of_two(struct lp_buffer *graph, const char *op, const char *a, const char *b, const char *output)
+{
+    struct lp_buffer node = start();
+    put_text(&node, 1, a);
+    put_text(&node, 1, b);
+    put_text(&node, 2, output);
+    put_text(&node, 4, op);
+    put_message(graph, GRAPH_NODE, &node);
+}
+
+/* Initializer `name` [count] of zeros but for the bytes given. */
+static void put_tensor(struct lp_buffer *graph, const char *name, uint64_t type, uint64_t count, size_t element_bytes,
+                       const void *first)
+{
+    struct lp_buffer tensor = start();
+    unsigned char *bytes = calloc(count, element_bytes);
+    assert_non_null(bytes);
+    memcpy(bytes, first, element_bytes);
+    put_number(&tensor, 1, count);
+    put_number(&tensor, 2, type);
+    put_text(&tensor, 8, name);
+    put_bytes(&tensor, 9, bytes, count * element_bytes);
+    put_message(graph, GRAPH_INITIALIZER, &tensor);
+    free(bytes);
 }
 
 /* x [N, 3] -> Relu -> y */
@@ -221,6 +248,101 @@ static void texts_without_an_encoder_are_refused(void **context)
     assert_non_null(strstr(err.text, "encoder"));
 }
 
+/* Elements of a text input are features `x[0]` and so on, which are no value of the model. */
+static void texts_are_refused_for_onnx_runtime(void **context)
+{
+    (void)context;
+    struct lp_buffer model = start(), graph = start();
+    const struct lp_import_options options = {.onnxruntime = true};
+    put_node(&graph, "Anything", "x", "y");
+    put_value(&graph, GRAPH_INPUT, "x", STRING, 2);
+    put_value(&graph, GRAPH_OUTPUT, "y", FLOAT, 1);
+    put_message(&model, MODEL_GRAPH, &graph);
+    put_opset(&model, 21);
+    assert_int_equal(lp_import_read(lp_buffer_span(&model), &options, &draft, &err), LP_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "`x[0]`"));
+    lp_buffer_done(&model);
+}
+
+/* Lists that each node, or each output, goes through: their number squared, if nothing bounded it. */
+static void opsets_are_few(void **context)
+{
+    (void)context;
+    struct lp_buffer model = start(), graph = small_graph();
+    put_message(&model, MODEL_GRAPH, &graph);
+    for (int i = 0; i < 1000; i++) put_opset(&model, 13);
+    assert_int_equal(read_model(&model), LP_E_LIMIT);
+}
+
+static void outputs_are_few(void **context)
+{
+    (void)context;
+    struct lp_buffer model = start(), graph = small_graph();
+    for (int i = 0; i < 5000; i++) put_value(&graph, GRAPH_OUTPUT, "y", INT64, 3);
+    put_message(&model, MODEL_GRAPH, &graph);
+    put_opset(&model, 13);
+    assert_int_equal(read_model(&model), LP_E_LIMIT);
+}
+
+/* Nodes take a few bytes each; each of them would read all of it. */
+static void a_constant_is_not_reduced_by_every_node(void **context)
+{
+    (void)context;
+    struct lp_buffer model = start(), graph = start();
+    put_tensor(&graph, "c", INT64, 1 << 17, sizeof(int64_t), &(int64_t){1});
+    put_node(&graph, "ReduceMax", "c", "m");
+    put_node_of_two(&graph, "Reshape", "x", "m", "y");
+    put_value(&graph, GRAPH_INPUT, "x", FLOAT, 1);
+    put_value(&graph, GRAPH_OUTPUT, "y", FLOAT, 1);
+    put_message(&model, MODEL_GRAPH, &graph);
+    put_opset(&model, 13);
+    assert_int_equal(read_model(&model), LP_E_UNSUPPORTED);
+}
+
+static void integers_of_64_bits_are_not_dequantized(void **context)
+{
+    (void)context;
+    struct lp_buffer model = start(), graph = start(), node = start();
+    put_tensor(&graph, "q", INT64, 1, sizeof(int64_t), &(int64_t){INT64_MAX});
+    put_tensor(&graph, "z", INT64, 1, sizeof(int64_t), &(int64_t){-2});
+    put_tensor(&graph, "s", FLOAT, 1, sizeof(float), &(float){1});
+    put_text(&node, 1, "q");
+    put_text(&node, 1, "s");
+    put_text(&node, 1, "z");
+    put_text(&node, 2, "d");
+    put_text(&node, 4, "DequantizeLinear");
+    put_message(&graph, GRAPH_NODE, &node);
+    put_node_of_two(&graph, "Add", "x", "d", "y");
+    put_value(&graph, GRAPH_INPUT, "x", FLOAT, 1);
+    put_value(&graph, GRAPH_OUTPUT, "y", FLOAT, 1);
+    put_message(&model, MODEL_GRAPH, &graph);
+    put_opset(&model, 13);
+    assert_int_equal(read_model(&model), LP_E_INVALID);
+    assert_non_null(strstr(err.text, "type"));
+}
+
+/* A manifest is JSON, which has no infinity. */
+static void an_infinite_attribute_is_named(void **context)
+{
+    (void)context;
+    static const unsigned char infinity[] = {0x15, 0, 0, 0x80, 0x7f}; /* f = inf */
+    struct lp_buffer model = start(), graph = start(), node = start(), alpha = start();
+    put_text(&alpha, 1, "alpha");
+    lp_buffer_append(&alpha, infinity, sizeof infinity);
+    put_number(&alpha, 20, 1);
+    put_text(&node, 1, "x");
+    put_text(&node, 2, "y");
+    put_text(&node, 4, "Elu");
+    put_message(&node, 5, &alpha);
+    put_message(&graph, GRAPH_NODE, &node);
+    put_value(&graph, GRAPH_INPUT, "x", FLOAT, 1);
+    put_value(&graph, GRAPH_OUTPUT, "y", FLOAT, 1);
+    put_message(&model, MODEL_GRAPH, &graph);
+    put_opset(&model, 13);
+    assert_int_equal(read_model(&model), LP_E_INVALID);
+    assert_non_null(strstr(err.text, "(Elu, opset 13)"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +354,12 @@ int main(void)
         cmocka_unit_test(an_op_that_is_not_here_is_named),
         cmocka_unit_test(a_number_a_row_is_a_number_feature),
         cmocka_unit_test(texts_without_an_encoder_are_refused),
+        cmocka_unit_test(texts_are_refused_for_onnx_runtime),
+        cmocka_unit_test(opsets_are_few),
+        cmocka_unit_test(outputs_are_few),
+        cmocka_unit_test(a_constant_is_not_reduced_by_every_node),
+        cmocka_unit_test(integers_of_64_bits_are_not_dequantized),
+        cmocka_unit_test(an_infinite_attribute_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
