@@ -151,8 +151,9 @@ static enum lp_code add_c(struct lp_onnx *onnx, const struct lp_onnx_node *node,
         return lp_onnx_emit_constant(onnx, node, LP_GRAPH_ADD, &product, term, false, made, err);
     }
     if (beta != 1) return lp_onnx_refuse(node, err, "a computed C with a beta of %g", beta);
-    if (c->kind != LP_ONNX_ROW || c->is_quantized) return lp_onnx_refuse(node, err, "its third input");
-    return lp_onnx_emit_binary(onnx, node, LP_GRAPH_ADD, &product, c, made, err);
+    struct lp_onnx_value *row = NULL;
+    LP_TRY(lp_onnx_row(onnx, node, 2, &row, err));
+    return lp_onnx_emit_binary(onnx, node, LP_GRAPH_ADD, &product, row, made, err);
 }
 
 enum lp_code lp_onnx_lower_gemm(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_error *err)
