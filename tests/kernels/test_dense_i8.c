@@ -74,7 +74,7 @@ static int end(void **state)
 /* Halves to even. */
 static double nearest(double x) { return fabs(x) >= 0x1p52 ? x : copysign(fabs(x) + 0x1p52 - 0x1p52, x); }
 
-/* In float where the header says so: products of two floats are exact in double and rounded once by the cast. */
+/* In float where the header says so: a quotient of floats in double rounds to float as the exact one does. */
 static void expect_row(const struct lp_dense_i8_layer *layer, uint32_t scale_count, const float *b, const float *x,
                        float *want)
 {
@@ -91,12 +91,12 @@ static void expect_row(const struct lp_dense_i8_layer *layer, uint32_t scale_cou
         float range = (float)(high - low);
         bad = bad || isinf(range);
         scale = range < 255.0f * FLT_MIN ? 1.0f : range / 255.0f;
-        zero = fmin(255, nearest((double)(float)(-low * (double)(1.0f / scale))));
+        zero = fmin(255, nearest((double)(float)(-low / (double)scale)));
     }
     for (uint32_t n = 0; n < layer->out_width; n++) {
         int64_t sum = 0;
         for (uint32_t k = 0; !bad && k < layer->in_width; k++) {
-            double q = nearest((double)(float)((double)x[k] * (double)(1.0f / scale))) + zero;
+            double q = nearest((double)(float)((double)x[k] / (double)scale)) + zero;
             q = q < 0 ? 0 : q > 255 ? 255 : q;
             sum += (int64_t)(q - zero) * weight[(size_t)k * layer->out_width + n];
         }
@@ -218,6 +218,34 @@ static void hostile_rows_follow_the_rules(void **state)
     }
 }
 
+/* Where the quotient is a half or next to one, the product with the reciprocal often lies on its other side. */
+static void halves_are_those_of_the_quotient(void **state)
+{
+    (void)state;
+    static const float input_scales[] = {0.0171f, 0.1f,    1.0f / 3.0f,     0.0078431377f,
+                                         1.3e7f,  FLT_MIN, 0x1.fffffep125f, 0x1.8p126f};
+    enum { IN = 15, OUT = 5, HALVES = 256 };
+    for (uint32_t i = 0; i < kernel_count; i++) {
+        struct lp_dense_i8_layer layer = pack(kernels[i], IN, OUT, OUT, bias);
+        layer.dynamic = false;
+        for (uint32_t c = 0; c < 2 * (sizeof input_scales / sizeof *input_scales); c++) {
+            layer.input_scale = input_scales[c / 2];
+            layer.input_zero_point = c % 2 ? 131 : 0;
+            for (int half = 0; half < HALVES; half += ROWS_MAX * IN / 3) {
+                float *x = guarded_place(&x_pages, sizeof(float) * ROWS_MAX * IN, 1);
+                float *y = guarded_place(&y_pages, sizeof(float) * ROWS_MAX * OUT, 1);
+                for (int k = 0; k < ROWS_MAX * IN; k++) {
+                    x[k] = (float)((half + k / 3 - layer.input_zero_point + 0.5) * (double)layer.input_scale);
+                    if (k % 3 != 1) x[k] = nextafterf(x[k], k % 3 == 0 ? -INFINITY : INFINITY);
+                    if (!isfinite(x[k])) x[k] = 0.0f;
+                }
+                run(kernels[i], &layer, x, ROWS_MAX, y);
+                check_rows(kernels[i], &layer, OUT, bias, x, ROWS_MAX, y);
+            }
+        }
+    }
+}
+
 /* The largest sums that the header allows: every weight -128 and every input at 255 from a zero point of 0. */
 static void the_longest_row_does_not_overflow(void **state)
 {
@@ -251,6 +279,7 @@ int main(void)
         cmocka_unit_test(every_shape_and_row_count_gives_the_formulas_bits),
         cmocka_unit_test(wide_and_long_layers_too),
         cmocka_unit_test(hostile_rows_follow_the_rules),
+        cmocka_unit_test(halves_are_those_of_the_quotient),
         cmocka_unit_test(the_longest_row_does_not_overflow),
     };
     return cmocka_run_group_tests(tests, begin, end);

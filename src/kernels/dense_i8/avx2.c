@@ -49,14 +49,25 @@ static float dynamic_scale(const float *x, uint32_t width, int32_t *ret_zero)
     *ret_zero = 0;
     if (_mm256_movemask_ps(nan) != 0 || !(range <= FLT_MAX)) return NAN;
     float scale = range < 255.0f * FLT_MIN ? 1.0f : range / 255.0f;
-    __m128 zero = _mm_min_ss(_mm_set_ss(-bottom * (1.0f / scale)), _mm_set_ss(255.0f));
+    __m128 zero = _mm_min_ss(_mm_set_ss(-bottom / scale), _mm_set_ss(255.0f));
     *ret_zero = _mm_cvtss_si32(zero);
     return scale;
 }
 
 struct quantizer {
-    __m256 inverse, low, high, nan;
+    __m256 inverse, scale, low, high, nan;
 };
+
+/* x / scale where it matters for rounding; infinity less infinity is NaN and divides, too. */
+INLINE __m256 quotient(__m256 x, __m256 inverse, __m256 scale)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    __m256 product = _mm256_mul_ps(x, inverse);
+    __m256 whole = _mm256_round_ps(product, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m256 off = _mm256_andnot_ps(sign, _mm256_sub_ps(product, whole));
+    __m256 doubtful = _mm256_cmp_ps(off, _mm256_set1_ps(LP_DENSE_I8_SURE), _CMP_NLE_UQ);
+    return __builtin_expect(_mm256_movemask_ps(doubtful) != 0, 0) ? _mm256_div_ps(x, scale) : product;
+}
 
 /* q - z of 8 values, zeros behind the row. */
 INLINE __m256i quantize_8(struct quantizer *with, const float *x, size_t left)
@@ -64,14 +75,17 @@ INLINE __m256i quantize_8(struct quantizer *with, const float *x, size_t left)
     __m256i mask = tail_mask(left);
     __m256 v = _mm256_maskload_ps(x, mask);
     with->nan = _mm256_or_ps(with->nan, _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
-    v = _mm256_min_ps(_mm256_max_ps(_mm256_mul_ps(v, with->inverse), with->low), with->high);
+    v = _mm256_min_ps(_mm256_max_ps(quotient(v, with->inverse, with->scale), with->low), with->high);
     return _mm256_and_si256(_mm256_cvtps_epi32(v), mask);
 }
 
 INLINE struct quantizer quantizer_of(float scale, int32_t zero)
 {
-    return (struct quantizer){_mm256_set1_ps(1.0f / scale), _mm256_set1_ps((float)-zero),
-                              _mm256_set1_ps((float)(255 - zero)), _mm256_setzero_ps()};
+    return (struct quantizer){.inverse = _mm256_set1_ps(lp_dense_i8_inverse(scale)),
+                              .scale = _mm256_set1_ps(scale),
+                              .low = _mm256_set1_ps((float)-zero),
+                              .high = _mm256_set1_ps((float)(255 - zero)),
+                              .nan = _mm256_setzero_ps()};
 }
 
 static int row_to_words(const float *x, uint32_t width, float scale, int32_t zero, unsigned char *to)

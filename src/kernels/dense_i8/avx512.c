@@ -28,16 +28,25 @@ static float dynamic_scale(const float *x, uint32_t width, int32_t *ret_zero)
     *ret_zero = 0;
     if (nan != 0 || !(range <= FLT_MAX)) return NAN;
     float scale = range < 255.0f * FLT_MIN ? 1.0f : range / 255.0f;
-    __m128 zero = _mm_min_ss(_mm_set_ss(-bottom * (1.0f / scale)), _mm_set_ss(255.0f));
+    __m128 zero = _mm_min_ss(_mm_set_ss(-bottom / scale), _mm_set_ss(255.0f));
     *ret_zero = _mm_cvtss_si32(zero);
     return scale;
+}
+
+/* x / scale where it matters for rounding. reduce: what rounding to a whole number takes away; 0 of infinity. */
+static inline __m512 quotient(__m512 x, __m512 inverse, __m512 scale)
+{
+    __m512 product = _mm512_mul_ps(x, inverse);
+    __m512 off = _mm512_abs_ps(_mm512_reduce_ps(product, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    __mmask16 doubtful = _mm512_cmp_ps_mask(off, _mm512_set1_ps(LP_DENSE_I8_SURE), _CMP_NLE_UQ);
+    return __builtin_expect(doubtful != 0, 0) ? _mm512_div_ps(x, scale) : product;
 }
 
 static __mmask16 quantize_row(const float *x, uint32_t width, float scale, int32_t zero, unsigned char *to,
                               size_t row_bytes)
 {
-    __m512 inverse = _mm512_set1_ps(1.0f / scale), low = _mm512_set1_ps((float)-zero),
-           high = _mm512_set1_ps((float)(255 - zero));
+    __m512 inverse = _mm512_set1_ps(lp_dense_i8_inverse(scale)), by = _mm512_set1_ps(scale),
+           low = _mm512_set1_ps((float)-zero), high = _mm512_set1_ps((float)(255 - zero));
     __m512i offset = _mm512_set1_epi32(zero);
     __mmask16 nan = 0;
     uint32_t k = 0;
@@ -45,7 +54,7 @@ static __mmask16 quantize_row(const float *x, uint32_t width, float scale, int32
         __mmask16 mask = tail_mask(width - k);
         __m512 v = _mm512_maskz_loadu_ps(mask, x + k);
         nan |= _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-        v = _mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(v, inverse), low), high);
+        v = _mm512_min_ps(_mm512_max_ps(quotient(v, inverse, by), low), high);
         __m512i q = _mm512_maskz_add_epi32(mask, _mm512_cvtps_epi32(v), offset);
         _mm_store_si128((__m128i *)(void *)(to + k), _mm512_cvtepi32_epi8(q));
     }

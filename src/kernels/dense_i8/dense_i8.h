@@ -1,13 +1,13 @@
 /*
  * One fully connected layer in int8: y = act(s * ws[o] * sum_k((q[k] - z) * w[k][o]) + b[o]), where the input is made
- * u8 here, q = clamp(rne(x * (1 / s)) + z, 0, 255), with a scale s and a zero point z of the layer (static) or of each
- * row (dynamic):
+ * u8 here, q = clamp(rne(x / s) + z, 0, 255), with a scale s and a zero point z of the layer (static) or of each row
+ * (dynamic):
  *
- *     low = min(0, min x), high = max(0, max x), s = (high - low) / 255, z = clamp(rne(-low * (1 / s)), 0, 255);
+ *     low = min(0, min x), high = max(0, max x), s = (high - low) / 255, z = clamp(rne(-low / s), 0, 255);
  *     s = 1 where high - low < 255 * 2^-126
  *
- * (the formulas of ONNX's QuantizeLinear and DynamicQuantizeLinear, but with the reciprocal of s, rounded once, in
- * place of a division: a q can differ by one where the quotient lies within an ULP of a half.)
+ * the formulas of ONNX's QuantizeLinear and DynamicQuantizeLinear. Quotients are those of floats, rounded to float: the
+ * vector kernels multiply by the reciprocal and divide only where that comes near a half (private.h).
  *
  * The sum is exact in int32, so at most LP_DENSE_I8_IN_MAX inputs; what follows is one float product s * ws[o], one
  * product with the sum rounded to float and one sum with the bias, each rounded by itself: every kernel gives the same

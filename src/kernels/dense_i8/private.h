@@ -20,6 +20,15 @@ struct lp_dense_i8_rows {
 struct lp_dense_i8_rows lp_dense_i8_rows_at(void *scratch, uint32_t row_count, size_t value_bytes, uint32_t in_width);
 size_t lp_dense_i8_rows_bytes(uint32_t row_count, size_t value_bytes, uint32_t in_width);
 
+/**
+ * x * inverse lies within 2^-15 of x / scale, rounded to float, while either is below 256; above both are clamped. So
+ * they round to the same whole number unless the product is further than this from one: then, and for NaN, divide.
+ */
+#define LP_DENSE_I8_SURE (0.5f - 0x1p-13f)
+
+/** 1 / scale; NaN where that would be denormal. */
+static inline float lp_dense_i8_inverse(float scale) { return scale <= 0x1p126f ? 1.0f / scale : __builtin_nanf(""); }
+
 /** Rows to u8. */
 void lp_dense_i8_quantize_avx512(const struct lp_dense_i8_layer *layer, const float *x, uint32_t row_count,
                                  const struct lp_dense_i8_rows *rows);

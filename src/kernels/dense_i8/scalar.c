@@ -45,7 +45,7 @@ static float choose_scale(const struct lp_dense_i8_layer *layer, const float *x,
         float range = high - low;
         scale = range < 255.0f * FLT_MIN ? 1.0f : range / 255.0f;
         nan = nan || isinf(range);
-        float zero = nan ? 0.0f : rintf(-low * (1.0f / scale));
+        float zero = nan ? 0.0f : rintf(-low / scale);
         *ret_zero = (int32_t)(zero > 255.0f ? 255.0f : zero);
     }
     return nan ? NAN : scale;
@@ -53,9 +53,8 @@ static float choose_scale(const struct lp_dense_i8_layer *layer, const float *x,
 
 static void quantize(const struct lp_dense_i8_layer *layer, const float *x, float scale, int32_t zero, int32_t *q)
 {
-    float inverse = 1.0f / scale;
     for (uint32_t k = 0; k < layer->in_width; k++) {
-        float at = rintf(x[k] * inverse) + (float)zero;
+        float at = rintf(x[k] / scale) + (float)zero;
         at = at > 0.0f ? at : 0.0f;
         q[k] = (int32_t)(at < 255.0f ? at : 255.0f) - zero;
     }
