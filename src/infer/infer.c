@@ -118,16 +118,11 @@ static void set_mode(uint32_t mode, bool flush)
 }
 #endif
 
-static void to_float(const double *restrict from, size_t count, float *restrict to)
-{
-    for (size_t i = 0; i < count; i++) to[i] = (float)from[i];
-}
-
 static void load_rows(const struct lp_plan *plan, const struct lp_frame *frame)
 {
     if (plan->prefetch_count > 0) lp_plan_prefetch(plan, frame);
     if (!plan->reads_floats) return;
-    to_float(frame->rows, frame->row_count * frame->row_stride, lp_frame_at(frame, &plan->features));
+    plan->narrow(frame->rows, frame->row_count * frame->row_stride, lp_frame_at(frame, &plan->features));
 }
 
 /* Steps [first, end). */

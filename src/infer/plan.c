@@ -60,6 +60,7 @@ static enum lp_code build_steps(struct lp_plan *plan, struct lp_error *err)
 static enum lp_code build(struct lp_plan *plan, struct lp_error *err)
 {
     plan->bytes = sizeof *plan;
+    plan->narrow = lp_narrow_select(plan->cpu);
     plan->sigmoid = lp_activation_select(plan->cpu, LP_ACT_SIGMOID, NULL);
     plan->softmax = lp_softmax_select(plan->cpu);
     if (is_trees(plan->bundle)) LP_TRY(build_trees(plan, err));

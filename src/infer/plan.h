@@ -18,6 +18,7 @@
 #include "kernels/dense_i8/dense_i8.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/matmul/matmul.h"
+#include "kernels/narrow/narrow.h"
 #include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
 #include "kernels/trees/trees.h"
@@ -221,6 +222,7 @@ struct lp_plan {
     void *packed;           /* every step's, each 64-byte aligned */
     size_t packed_bytes;
     struct lp_trees_model *trees; /* the graph is an ensemble alone: no steps */
+    lp_narrow_run *narrow;
     lp_activation_run *sigmoid;
     lp_softmax_run *softmax;
     char *description, *table;
