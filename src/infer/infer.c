@@ -292,6 +292,10 @@ void lp_infer_run_candidates(struct lp_infer *infer, const double *record, const
         size_t outputs = (size_t)done * plan->bundle->output_count;
         count = next_rows(infer, item_count - done);
         merge_rows(infer, record, items + (size_t)done * plan->bundle->column_count, count);
+        if (plan->trees != NULL) {
+            run_trees(infer, infer->rows, count, margins != NULL ? margins + outputs : NULL, scores + outputs);
+            continue;
+        }
         struct lp_frame frame = frame_of(infer, infer->rows, count);
         load_rows(plan, &frame);
         if (done == 0) {

@@ -63,6 +63,7 @@ static enum lp_code build(struct lp_plan *plan, struct lp_error *err)
     plan->narrow = lp_narrow_select(plan->cpu);
     plan->sigmoid = lp_activation_select(plan->cpu, LP_ACT_SIGMOID, NULL);
     plan->softmax = lp_softmax_select(plan->cpu);
+    LP_TRY(lp_plan_mark_items(plan, err));
     if (is_trees(plan->bundle)) LP_TRY(build_trees(plan, err));
     else LP_TRY(build_steps(plan, err));
     return lp_plan_write(plan, err);

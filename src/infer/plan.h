@@ -229,6 +229,9 @@ struct lp_plan {
     size_t bytes; /* heap held */
 };
 
+/** has_items and item_columns, from the features. */
+LP_MUST_USE enum lp_code lp_plan_mark_items(struct lp_plan *plan, struct lp_error *err);
+
 /** Steps with their operands, from the graph alone: order, fusion, views, arena. Chooses no kernel, packs nothing. */
 LP_MUST_USE enum lp_code lp_plan_schedule(struct lp_plan *plan, struct lp_error *err);
 

@@ -438,7 +438,7 @@ static enum lp_code set_crossings(struct graph *graph, struct lp_error *err)
     return LP_OK;
 }
 
-static enum lp_code mark_items(struct lp_plan *plan, struct lp_error *err)
+enum lp_code lp_plan_mark_items(struct lp_plan *plan, struct lp_error *err)
 {
     const struct lp_bundle *bundle = plan->bundle;
     for (uint32_t i = 0; i < bundle->feature_count; i++)
@@ -457,7 +457,6 @@ static enum lp_code schedule(struct graph *graph, struct lp_error *err)
 {
     struct lp_plan *plan = graph->plan;
     LP_TRY(read_widths(graph, err));
-    LP_TRY(mark_items(plan, err));
     mark_live(graph);
     join_activations(graph);
     find_owners(graph);

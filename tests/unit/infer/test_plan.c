@@ -363,6 +363,24 @@ static void candidates_of_a_model_without_item_features_score_alike(void **state
     assert_int_equal(lp_infer_step_rows(infer), 1);
 }
 
+static void an_ensemble_alone_scores_each_candidate(void **state)
+{
+    (void)state;
+    enum { ITEMS = 70000 }; /* more than a chunk */
+    static double items[ITEMS];
+    static float margins[ITEMS], scores[ITEMS];
+    const double record = NAN;
+    for (uint32_t i = 0; i < ITEMS; i++) items[i] = i % 3 == 0;
+    columns(1, 0);
+    add(LP_OP_TREES, 0, -1, -1, (struct lp_shape){1, {1}})->trees = stump();
+    make(ITEMS);
+    lp_infer_run_candidates(infer, &record, items, ITEMS, margins, scores);
+    for (uint32_t i = 0; i < ITEMS; i++) assert_true(scores[i] == (i % 3 == 0 ? 2.0f : 1.0f));
+    assert_memory_equal(margins, scores, sizeof scores);
+    lp_infer_run_candidates(infer, &record, items, 3, NULL, scores);
+    assert_memory_equal(scores, ((const float[]){2, 1, 1}), 3 * sizeof *scores);
+}
+
 static void steps_are_told_to_benches(void **state)
 {
     (void)state;
@@ -420,6 +438,7 @@ int main(void)
         TEST(ids_of_the_row_are_exact_above_2_to_the_24),
         TEST(keys_that_are_no_floats_are_met_by_the_rows_doubles),
         TEST(trees_work_beside_other_ops),
+        TEST(an_ensemble_alone_scores_each_candidate),
         TEST(denormals_decide_outside_of_layers),
         TEST(a_records_steps_are_computed_once_for_its_candidates),
         TEST(candidates_of_a_model_without_item_features_score_alike),
