@@ -37,7 +37,9 @@ struct naive_graph {
     uint32_t inputs[NAIVE_OPS_MAX][NAIVE_INPUTS_MAX];
     struct lp_tensor tensors[NAIVE_OPS_MAX][3];
     char names[NAIVE_OPS_MAX][8];
-    float weights[NAIVE_WEIGHTS]; /* of every op: from its number on */
+    float weights[NAIVE_WEIGHTS];   /* of every op: from its number on */
+    uint16_t halves[NAIVE_WEIGHTS]; /* the same as bfloat16 */
+    int8_t bytes[NAIVE_WEIGHTS];
     int32_t indices[NAIVE_OPS_MAX][4];
     double keys[NAIVE_TABLE_ROWS];
     uint32_t row_count;
@@ -110,16 +112,69 @@ static inline double naive_binary(enum lp_op_kind kind, double a, double b)
     }
 }
 
+static inline uint32_t naive_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float naive_float(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* To bfloat16: nearest, halves to even. */
+static inline double naive_bf16(double x)
+{
+    uint32_t bits = naive_bits((float)x);
+    return isnan(x) ? x : (double)naive_float((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000u);
+}
+
+/* What an int8 layer makes of its row: (q - z) s, q = clamp(rne(x / s) + z, 0, 255) with s and z of the row. */
+static inline void naive_quantize(const double *x, uint32_t count, double *to)
+{
+    double low = 0, high = 0;
+    bool nan = false;
+    for (uint32_t k = 0; k < count; k++) {
+        low = fmin(low, (double)(float)x[k]);
+        high = fmax(high, (double)(float)x[k]);
+        nan = nan || isnan(x[k]);
+    }
+    float scale = high > low ? (float)(high - low) / 255 : 1;
+    double zero = fmin(nearbyint(-low / (double)scale), 255);
+    for (uint32_t k = 0; k < count; k++) {
+        double q = nearbyint((double)((float)x[k] / scale)) + zero;
+        to[k] = nan ? NAN : (fmin(fmax(q, 0), 255) - zero) * (double)scale;
+    }
+}
+
+static inline double naive_weight(const struct lp_op *op, size_t i)
+{
+    const void *data = op->weight->data;
+    if (op->weight->dtype == LP_DTYPE_BF16) return (double)naive_float((uint32_t)((const uint16_t *)data)[i] << 16);
+    if (op->weight->dtype == LP_DTYPE_I8)
+        return ((const int8_t *)data)[i] *
+               (double)((const float *)op->scale->data)[op->scale->count > 1 ? i % op->scale->count : 0];
+    return (double)((const float *)data)[i];
+}
+
 static inline void naive_dense(const struct lp_op *op, const double *x, double *y)
 {
+    double inputs[NAIVE_WIDTH_MAX];
     uint32_t in = op->in.dims[op->in.rank - 1], out = op->shape.dims[op->shape.rank - 1];
-    const float *weight = op->weight->data;
-    for (uint32_t g = 0; g < op->in_width / in; g++)
+    for (uint32_t g = 0; g < op->in_width / in; g++) {
+        for (uint32_t k = 0; k < in; k++)
+            inputs[k] = op->weight->dtype == LP_DTYPE_BF16 ? naive_bf16(x[g * in + k]) : x[g * in + k];
+        if (op->weight->dtype == LP_DTYPE_I8) naive_quantize(x + g * in, in, inputs);
         for (uint32_t n = 0; n < out; n++) {
             double sum = op->bias != NULL ? (double)((const float *)op->bias->data)[n] : 0;
-            for (uint32_t k = 0; k < in; k++) sum += x[g * in + k] * (double)weight[(size_t)k * out + n];
+            for (uint32_t k = 0; k < in; k++) sum += inputs[k] * naive_weight(op, (size_t)k * out + n);
             y[g * out + n] = naive_activate(op, sum, 0);
         }
+    }
 }
 
 static inline void naive_matmul(const struct lp_op *op, const struct lp_shape *b_shape, const double *a,
@@ -464,6 +519,17 @@ static inline bool naive_is_row(const struct naive_graph *g, uint32_t value)
     return value == 0;
 }
 
+/* Weights of fewer bits round the input: to what, must not hang on a rounding before. */
+static inline void naive_make_dtype(struct naive_source *in, struct naive_graph *g, uint32_t i, struct lp_op *op)
+{
+    struct lp_tensor *weight = &g->tensors[i][0];
+    uint32_t way = naive_byte(in) % 4;
+    if (way > 1 || !naive_is_row(g, op->inputs[0])) return;
+    weight->dtype = way == 0 ? LP_DTYPE_BF16 : LP_DTYPE_I8;
+    weight->data = way == 0 ? (const void *)(g->halves + i * 3) : (const void *)(g->bytes + i * 3);
+    if (way == 1) op->scale = naive_tensor(g, i, 2, 1, NAIVE_DIMS(naive_byte(in) % 2 ? 1 : weight->dims[1]));
+}
+
 static inline bool naive_make_rest(struct naive_source *in, struct naive_graph *g, uint32_t i, struct lp_op *op)
 {
     uint32_t last = op->in.rank - 1;
@@ -472,6 +538,7 @@ static inline bool naive_make_rest(struct naive_source *in, struct naive_graph *
         op->shape.dims[last] = 1 + naive_byte(in) % 40;
         op->weight = naive_tensor(g, i, 0, 2, NAIVE_DIMS(op->in.dims[last], op->shape.dims[last]));
         if (naive_byte(in) % 2) op->bias = naive_tensor(g, i, 1, 1, NAIVE_DIMS(op->shape.dims[last]));
+        naive_make_dtype(in, g, i, op);
         naive_make_activation(in, g, i, op);
         return true;
     case LP_OP_MATMUL:
@@ -608,6 +675,10 @@ static inline void naive_graph_make(struct naive_source *in, struct naive_graph 
         g->features[i] = (struct lp_feature){
             .name = "f", .from = items && i % 2 ? "items[].f" : "f", .width = 1, .column = i, .column_count = 1};
     for (int i = 0; i < NAIVE_WEIGHTS; i++) g->weights[i] = (float)((i * 31) % 17 - 8) / 20.0f;
+    for (int i = 0; i < NAIVE_WEIGHTS; i++) {
+        g->halves[i] = (uint16_t)(naive_bits(g->weights[i]) >> 16);
+        g->bytes[i] = (int8_t)((i * 31) % 17 - 8);
+    }
     for (int i = 0; i < NAIVE_TABLE_ROWS; i++) g->keys[i] = NAIVE_TABLE_ROWS - 1 - i;
     g->values[0] = calloc((size_t)g->row_count * columns, sizeof(double));
     if (g->values[0] == NULL) abort();

@@ -6,9 +6,7 @@
 
 #include <cmocka.h>
 
-#include <sys/mman.h>
-#include <unistd.h>
-
+#include "../../kernels/guard.h"
 #include "../../support/naive_graph.h"
 
 enum { GRAPHS = 1500 };
@@ -16,35 +14,28 @@ enum { GRAPHS = 1500 };
 enum { GUARDED_BYTES = 1 << 20 };
 
 static struct naive_graph graph;
+static uint64_t dense_count[LP_DTYPE_COUNT]; /* layers by the kind of their weights */
 
-/* Memory of the callers, each up to a page that must not be touched. */
-struct guarded {
-    unsigned char *end;
-};
+/* Memory of the callers, from or up to a page that must not be touched. */
 static struct guarded margins_at, scores_at, others_at, rows_at;
-
-static struct guarded guard(void)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *at = mmap(NULL, GUARDED_BYTES + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true(at != MAP_FAILED);
-    assert_int_equal(mprotect(at + GUARDED_BYTES, page, PROT_NONE), 0);
-    return (struct guarded){at + GUARDED_BYTES};
-}
-
-static void *last(struct guarded guarded, size_t bytes)
-{
-    assert_true(bytes <= GUARDED_BYTES);
-    return guarded.end - bytes;
-}
 
 static int begin(void **state)
 {
     (void)state;
-    margins_at = guard();
-    scores_at = guard();
-    others_at = guard();
-    rows_at = guard();
+    margins_at = guarded_new(GUARDED_BYTES);
+    scores_at = guarded_new(GUARDED_BYTES);
+    others_at = guarded_new(GUARDED_BYTES);
+    rows_at = guarded_new(GUARDED_BYTES);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    guarded_free(&margins_at);
+    guarded_free(&scores_at);
+    guarded_free(&others_at);
+    guarded_free(&rows_at);
     return 0;
 }
 
@@ -56,12 +47,16 @@ static void run_one(uint64_t seed, bool items, uint64_t *ret_whole, uint64_t *re
     struct lp_infer *infer;
     struct lp_error err;
     naive_graph_make(&in, &graph, items);
+    for (uint32_t i = 0; i < graph.bundle.op_count; i++)
+        if (graph.ops[i].kind == LP_OP_DENSE) dense_count[graph.ops[i].weight->dtype]++;
     if (lp_plan_new(&graph.bundle, &plan, &err) != LP_OK) fail_msg("seed %lu: %s", (unsigned long)seed, err.text);
     assert_int_equal(lp_infer_new(plan, graph.row_count, &infer, &err), LP_OK);
     size_t bytes = graph.row_count * graph.bundle.output_count * sizeof(float);
     size_t row_bytes = graph.row_count * graph.bundle.column_count * sizeof(double);
-    float *margins = last(margins_at, bytes), *scores = last(scores_at, bytes), *others = last(others_at, bytes);
-    const double *rows = memcpy(last(rows_at, row_bytes), graph.rows, row_bytes);
+    int at_end = seed % 2 == 0;
+    float *margins = guarded_place(&margins_at, bytes, at_end), *scores = guarded_place(&scores_at, bytes, at_end);
+    float *others = guarded_place(&others_at, bytes, at_end);
+    const double *rows = memcpy(guarded_place(&rows_at, row_bytes, at_end), graph.rows, row_bytes);
     lp_infer_run(infer, rows, graph.row_count, margins, scores);
     if (!naive_same(&graph, margins)) fail_msg("seed %lu:\n%s", (unsigned long)seed, lp_plan_table(plan));
     *ret_whole = lp_infer_step_rows(infer);
@@ -78,6 +73,7 @@ static void plans_compute_what_the_ops_do_one_by_one(void **state)
     (void)state;
     uint64_t whole, shared;
     for (uint64_t seed = 1; seed <= GRAPHS; seed++) run_one(seed, false, &whole, &shared);
+    assert_true(dense_count[LP_DTYPE_F32] > 0 && dense_count[LP_DTYPE_BF16] > 0 && dense_count[LP_DTYPE_I8] > 0);
 }
 
 static void candidates_give_the_same_bits_and_share_the_records_steps(void **state)
@@ -99,5 +95,5 @@ int main(void)
         cmocka_unit_test(plans_compute_what_the_ops_do_one_by_one),
         cmocka_unit_test(candidates_give_the_same_bits_and_share_the_records_steps),
     };
-    return cmocka_run_group_tests(tests, begin, NULL);
+    return cmocka_run_group_tests(tests, begin, end);
 }
