@@ -58,15 +58,17 @@ struct quantizer {
     __m256 inverse, scale, low, high, nan;
 };
 
-/* x / scale where it matters for rounding; infinity less infinity is NaN and divides, too. */
-INLINE __m256 quotient(__m256 x, __m256 inverse, __m256 scale)
+/* x / scale where it matters for rounding; NaN is only looked for there, where it always is. */
+INLINE __m256 quotient(struct quantizer *with, __m256 x)
 {
     const __m256 sign = _mm256_set1_ps(-0.0f);
-    __m256 product = _mm256_mul_ps(x, inverse);
+    __m256 product = _mm256_mul_ps(x, with->inverse);
     __m256 whole = _mm256_round_ps(product, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     __m256 off = _mm256_andnot_ps(sign, _mm256_sub_ps(product, whole));
     __m256 doubtful = _mm256_cmp_ps(off, _mm256_set1_ps(LP_DENSE_I8_SURE), _CMP_NLE_UQ);
-    return __builtin_expect(_mm256_movemask_ps(doubtful) != 0, 0) ? _mm256_div_ps(x, scale) : product;
+    if (__builtin_expect(_mm256_movemask_ps(doubtful) == 0, 1)) return product;
+    with->nan = _mm256_or_ps(with->nan, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    return _mm256_div_ps(x, with->scale);
 }
 
 /* q - z of 8 values, zeros behind the row. */
@@ -74,8 +76,7 @@ INLINE __m256i quantize_8(struct quantizer *with, const float *x, size_t left)
 {
     __m256i mask = tail_mask(left);
     __m256 v = _mm256_maskload_ps(x, mask);
-    with->nan = _mm256_or_ps(with->nan, _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
-    v = _mm256_min_ps(_mm256_max_ps(quotient(v, with->inverse, with->scale), with->low), with->high);
+    v = _mm256_min_ps(_mm256_max_ps(quotient(with, v), with->low), with->high);
     return _mm256_and_si256(_mm256_cvtps_epi32(v), mask);
 }
 

@@ -33,13 +33,18 @@ static float dynamic_scale(const float *x, uint32_t width, int32_t *ret_zero)
     return scale;
 }
 
-/* x / scale where it matters for rounding. reduce: what rounding to a whole number takes away; 0 of infinity. */
-static inline __m512 quotient(__m512 x, __m512 inverse, __m512 scale)
+/*
+ * x / scale where it matters for rounding; NaN is only looked for there, where it always is. reduce: what rounding to a
+ * whole number takes away, 0 of infinity.
+ */
+static inline __m512 quotient(__m512 x, __m512 inverse, __m512 scale, __mmask16 *nan)
 {
     __m512 product = _mm512_mul_ps(x, inverse);
     __m512 off = _mm512_abs_ps(_mm512_reduce_ps(product, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
     __mmask16 doubtful = _mm512_cmp_ps_mask(off, _mm512_set1_ps(LP_DENSE_I8_SURE), _CMP_NLE_UQ);
-    return __builtin_expect(doubtful != 0, 0) ? _mm512_div_ps(x, scale) : product;
+    if (__builtin_expect(doubtful == 0, 1)) return product;
+    *nan |= _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    return _mm512_div_ps(x, scale);
 }
 
 static __mmask16 quantize_row(const float *x, uint32_t width, float scale, int32_t zero, unsigned char *to,
@@ -52,9 +57,8 @@ static __mmask16 quantize_row(const float *x, uint32_t width, float scale, int32
     uint32_t k = 0;
     for (; k < width; k += LANES) {
         __mmask16 mask = tail_mask(width - k);
-        __m512 v = _mm512_maskz_loadu_ps(mask, x + k);
-        nan |= _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-        v = _mm512_min_ps(_mm512_max_ps(quotient(v, inverse, by), low), high);
+        __m512 v = quotient(_mm512_maskz_loadu_ps(mask, x + k), inverse, by, &nan);
+        v = _mm512_min_ps(_mm512_max_ps(v, low), high);
         __m512i q = _mm512_maskz_add_epi32(mask, _mm512_cvtps_epi32(v), offset);
         _mm_store_si128((__m128i *)(void *)(to + k), _mm512_cvtepi32_epi8(q));
     }
