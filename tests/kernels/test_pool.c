@@ -98,6 +98,27 @@ static void random_shapes_give_the_windows_bits(void **state)
     }
 }
 
+/* What a vector takes several rows of, and its neighbours. */
+static void small_images_are_halved(void **state)
+{
+    (void)state;
+    static const uint32_t widths[] = {2, 3, 4, 6, 8, 16, 17, 32};
+    for (uint32_t i = 0; i < kernel_count; i++)
+        for (uint32_t n = 0; n < 8 * 7 * 6 * 2; n++) {
+            uint32_t width = widths[n % 8], height = 2 + n / 8 % 7, channels = 1 + n / 56 % 6;
+            struct lp_pool2d p = {.channels = channels,
+                                  .height = height,
+                                  .width = width,
+                                  .out_height = height / 2,
+                                  .out_width = width / 2,
+                                  .kernel = {2, 2},
+                                  .strides = {2, 2},
+                                  .dilations = {1, 1},
+                                  .average = n / 336 == 1};
+            run_and_check(kernels[i], p, (int)(n % 2));
+        }
+}
+
 static void the_usual_shapes_and_wide_images_too(void **state)
 {
     (void)state;
@@ -156,6 +177,7 @@ int main(void)
     kernel_count = lp_pool2d_kernels(lp_cpu_get(), kernels, KERNELS_MAX);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_shapes_give_the_windows_bits),
+        cmocka_unit_test(small_images_are_halved),
         cmocka_unit_test(the_usual_shapes_and_wide_images_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
