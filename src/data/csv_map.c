@@ -282,10 +282,26 @@ static uint32_t vector_width(const struct lp_csv_map *map, uint32_t first)
     return width > 1 ? width : 0;
 }
 
+/* What becomes a name of a feature list is text; one column with other signs between is no CSV of commas. */
+static enum lp_code check_names(const struct lp_data *data, const struct lp_csv_map *map, struct lp_error *err)
+{
+    for (uint32_t i = 0; i < map->column_count; i++)
+        if (!lp_utf8_valid(map->names[i], strlen(map->names[i])))
+            return lp_fail(err, LP_E_INVALID, LP_FATAL,
+                           "%s: line 1: the name of column %u is not UTF-8 text: correct the file's encoding",
+                           data->bytes.name, i + 1);
+    if (map->column_count == 1 && strpbrk(map->names[0], ";\t|") != NULL)
+        return lp_fail(err, LP_E_INVALID, LP_FATAL,
+                       "%s: line 1 is one column, `%.64s`: fields must be separated by commas", data->bytes.name,
+                       map->names[0]);
+    return LP_OK;
+}
+
 enum lp_code lp_csv_columns(struct lp_data *data, struct lp_error *err)
 {
     struct lp_csv_map map = {0};
     enum lp_code rc = split_header(data, &map, err);
+    if (rc == LP_OK) rc = check_names(data, &map, err);
     for (uint32_t i = 0; rc == LP_OK && i < map.column_count;) {
         uint32_t width = vector_width(&map, i);
         char name[LP_PATH_BYTES_MAX];

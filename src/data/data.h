@@ -129,8 +129,9 @@ LP_MUST_USE enum lp_code lp_cursor_next(struct lp_cursor *cursor, struct lp_reco
 void lp_cursor_place(struct lp_cursor *cursor, struct lp_data_place *ret_place);
 
 /**
- * A number as CSV fields have it: decimal text, and nan, inf, infinity, true and false in any case; blanks around it
- * are passed over. Hexadecimal and digits in groups are none.
+ * A number as CSV fields have it: decimal text, and inf, infinity, true and false in any case; NaN for what says that
+ * there is none: nan, na, n/a, #n/a, <na>, null, none. Blanks around it are passed over. Hexadecimal and digits in
+ * groups are no numbers.
  * @param text readable up to text + bytes + LP_BYTES_PADDING, and no digit right behind it
  */
 bool lp_data_number(const unsigned char *text, size_t bytes, double *ret_number);

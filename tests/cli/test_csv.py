@@ -94,7 +94,9 @@ class Csv(unittest.TestCase):
     def test_empty_is_missing_and_words_are_numbers(self):
         header = "f0,f1,f2,f3"
         json_line = json.loads(score(self.mlp.path, "-", data='{"f0":null,"f1":1.5,"f2":-2e3,"f3":1}\n')[0][0])
-        for row in (",1.5,-2e3,1", '"",1.5,-2e3,1', "nan,1.5,-2000,true", "NaN, 1.5 ,-2.0E+3,+1", "nan,1.5,-2e3,TRUE\r"):
+        for row in (",1.5,-2e3,1", '"",1.5,-2e3,1', "nan,1.5,-2000,true", "NaN, 1.5 ,-2.0E+3,+1", "nan,1.5,-2e3,TRUE\r",
+                    "NA,1.5,-2e3,1", "n/a,1.5,-2e3,1", "#N/A,1.5,-2e3,1", "<NA>,1.5,-2e3,1", " null ,1.5,-2e3,1",
+                    "None,1.5,-2e3,1"):
             self.assertEqual(self.one(header, row)[0], json_line, row)
         clipped = [self.one(header, "inf,0,0,0")[0], self.one(header, "1e300,0,0,0")[0]]
         self.assertEqual(clipped[0], clipped[1])
@@ -105,7 +107,7 @@ class Csv(unittest.TestCase):
         self.assertNotEqual(lowest[0], clipped[0])
 
     def test_what_is_not_a_number_is_a_bad_record(self):
-        for text in ("x", "0x10", "1,5x", "1 2", "nan(1)", "--1", "1e", "infinite", "1_000", "٣"):
+        for text in ("x", "0x10", "1,5x", "1 2", "nan(1)", "--1", "1e", "infinite", "1_000", "٣", "-NA", "nana", "n.a.", "-"):
             got, _ = self.one("f0,f1,f2,f3", '"%s",0,0,0' % text)
             self.assertEqual(got["error"]["stage"], "decode", text)
             self.assertEqual(got["error"]["field"], "f0", text)

@@ -15,10 +15,12 @@ static bool is_word(const char *text, double *ret_number)
     static const struct {
         const char *word;
         double number;
-    } words[] = {{"true", 1}, {"false", 0}, {"nan", NAN}, {"inf", INFINITY}, {"infinity", INFINITY}};
+    } words[] = {{"true", 1},   {"false", 0},  {"na", NAN},  {"n/a", NAN},      {"#n/a", NAN},         {"<na>", NAN},
+                 {"null", NAN}, {"none", NAN}, {"nan", NAN}, {"inf", INFINITY}, {"infinity", INFINITY}};
+    enum { UNSIGNED = 8 }; /* the first ones take no sign */
     bool negative = *text == '-', sign = negative || *text == '+';
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (strcasecmp(text + (i < 2 ? 0 : sign), words[i].word) != 0) continue;
+        if (strcasecmp(text + (i < UNSIGNED ? 0 : sign), words[i].word) != 0) continue;
         *ret_number = negative ? -words[i].number : words[i].number;
         return true;
     }
