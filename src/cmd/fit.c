@@ -7,6 +7,8 @@
 #include "cmd/terminal.h"
 #include "cmd/topic_input.h"
 #include "core/log.h"
+#include "model/bundle.h"
+#include "model/spec.h"
 #include "model/write.h"
 
 #include <stdio.h>
@@ -50,7 +52,6 @@ const struct lp_command lp_command_fit = {
 };
 
 #define SPEC_MAX_BYTES ((size_t)64 << 20)
-enum { NAMES_MAX = LP_FIT_COLUMNS_MAX };
 
 struct request {
     const char *out, *drop, *hash, *spec, *against, *html, *config;
@@ -106,11 +107,16 @@ static void show_progress(void *context, const struct lp_fit_progress *progress)
     fflush(stderr);
 }
 
+/* What the reader of bundles refuses, since a --spec asked for it, is not written. */
 static enum lp_code write_spec(const char *path, const json_t *spec, struct lp_error *err)
 {
+    struct lp_bundle *read = NULL;
     char *text = json_dumps(spec, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
     if (text == NULL) return lp_fail_memory(err, sizeof *spec);
-    enum lp_code rc = lp_bundle_save(path, lp_span_text(text), err);
+    enum lp_code rc = lp_features_parse(lp_span_text(text), &read, err);
+    if (rc != LP_OK) lp_error_prefix(err, "%s is not written", path);
+    else rc = lp_bundle_save(path, lp_span_text(text), err);
+    lp_bundle_free(read);
     free(text);
     return rc;
 }

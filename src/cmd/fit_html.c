@@ -138,7 +138,7 @@ static void put_column(struct lp_buffer *page, const struct lp_fit *fit, const s
     lp_buffer_text(page, "</span>");
     if (column->want >= 0) {
         if (column->numeric) put_histogram(page, column);
-        else put_words(page, column);
+        else if (!column->hashed) put_words(page, column);
         put_figures(page, fit, column);
     }
     lp_buffer_text(page, "</div>\n");

@@ -105,7 +105,7 @@ static void print_column(const struct lp_fit *fit, const struct style *style, co
             correlation);
     if (!feature && column->kind != LP_FIT_LABEL) lp_print_safe(to, "%s", column->reason);
     else if (column->numeric) print_numbers(column, to);
-    else print_words(column, style->width - style->name_width - 46, to);
+    else if (!column->hashed) print_words(column, style->width - style->name_width - 46, to);
     fputc('\n', to);
 }
 
@@ -213,7 +213,7 @@ static json_t *column_json(const struct lp_fit *fit, const struct lp_fit_column 
         json_object_set_new(json, "max", json_real(column->moments.max));
         json_object_set_new(json, "infinite", json_integer((json_int_t)(column->infinite_low + column->infinite_high)));
         set_quantiles(json, column);
-    } else if (!column->numeric) {
+    } else if (!column->numeric && !column->hashed) {
         const struct lp_top_entry **top = lp_top_sorted(&column->top);
         json_t *list = json_array();
         for (uint32_t i = 0; top != NULL && i < column->top.count && i < 20; i++)

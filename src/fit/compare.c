@@ -91,12 +91,24 @@ static enum lp_code add(struct lp_fit *fit, struct lp_fit_skew **ret_skew, struc
     return LP_OK;
 }
 
-enum lp_code lp_fit_compare(struct lp_fit *fit, const json_t *against, struct lp_error *err)
+/* Features of the data that the earlier spec does not have. */
+static enum lp_code add_new(struct lp_fit *fit, const bool *known, struct lp_error *err)
+{
+    struct lp_fit_skew *skew;
+    for (uint32_t i = 0; i < fit->column_count; i++) {
+        if (known[i] || !lp_fit_is_feature(fit->columns[i].kind)) continue;
+        LP_TRY(add(fit, &skew, err));
+        skew->column = fit->columns[i].path;
+        skew->missing_now = (double)fit->columns[i].missing / (double)fit->records;
+        skew->verdict = "new";
+    }
+    return LP_OK;
+}
+
+static enum lp_code compare_all(struct lp_fit *fit, const json_t *against, bool *known, struct lp_error *err)
 {
     size_t index;
     const json_t *feature;
-    if (!json_is_array(json_object_get(against, "features")))
-        return lp_fail(err, LP_E_INVALID, LP_FATAL, "the spec to compare with has no array `features`");
     json_array_foreach(json_object_get(against, "features"), index, feature)
     {
         const char *from = json_string_value(json_object_get(feature, "from"));
@@ -107,6 +119,7 @@ enum lp_code lp_fit_compare(struct lp_fit *fit, const json_t *against, struct lp
             if (strcmp(fit->columns[i].path, from) == 0) column = &fit->columns[i];
         LP_TRY(add(fit, &skew, err));
         if (column != NULL) {
+            known[column - fit->columns] = true;
             LP_TRY(compare_column(fit, column, feature, skew, err));
         } else {
             skew->column = from;
@@ -117,5 +130,16 @@ enum lp_code lp_fit_compare(struct lp_fit *fit, const json_t *against, struct lp
                                "against the earlier spec: %s (PSI %.3f, missing %.1f %% -> %.1f %%)", skew->verdict,
                                skew->psi, 100 * skew->missing_before, 100 * skew->missing_now));
     }
-    return LP_OK;
+    return add_new(fit, known, err);
+}
+
+enum lp_code lp_fit_compare(struct lp_fit *fit, const json_t *against, struct lp_error *err)
+{
+    if (!json_is_array(json_object_get(against, "features")))
+        return lp_fail(err, LP_E_INVALID, LP_FATAL, "the spec to compare with has no array `features`");
+    bool *known = calloc(fit->column_count, sizeof *known);
+    if (known == NULL) return lp_fail_memory(err, fit->column_count * sizeof *known);
+    enum lp_code rc = compare_all(fit, against, known, err);
+    free(known);
+    return rc;
 }

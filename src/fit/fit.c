@@ -1,6 +1,7 @@
 #include "fit/fit.h"
 
 #include "core/clock.h"
+#include "core/utf8.h"
 #include "fit/private.h"
 
 #include <math.h>
@@ -41,7 +42,18 @@ enum lp_code lp_fit_warn(struct lp_fit *fit, const char *column, struct lp_error
     warning->column = column;
     vsnprintf(warning->text, sizeof warning->text, format, args);
     va_end(args);
+    lp_fit_mend_text(warning->text);
     return LP_OK;
+}
+
+void lp_fit_mend_text(char *text)
+{
+    for (size_t left = strlen(text), bytes; left > 0; text += bytes, left -= bytes) {
+        bytes = lp_utf8_sequence((const unsigned char *)text, left);
+        if (bytes > 0) continue;
+        *text = '?';
+        bytes = 1;
+    }
 }
 
 /* Blocks of as many rows as their cells allow; wide data takes few rows at a time. */
@@ -99,6 +111,18 @@ static enum lp_code check_records(const struct lp_fit *fit, const struct lp_fit_
     return lp_fail(err, LP_E_INVALID, LP_FATAL, "%s: has no records", options->path);
 }
 
+/* Their counts may be told, their texts not. */
+static void forget_hashed(struct lp_fit *fit)
+{
+    for (uint32_t i = 0; i < fit->column_count; i++) {
+        struct lp_top *top = &fit->columns[i].top;
+        for (uint32_t k = 0; fit->columns[i].hashed && k < top->count; k++) {
+            explicit_bzero(top->entries[k].text, top->entries[k].bytes);
+            top->entries[k].bytes = 0;
+        }
+    }
+}
+
 static enum lp_code fit_all(struct lp_fit *fit, const struct lp_fit_options *options, struct lp_chunk *first,
                             struct lp_error *err)
 {
@@ -112,8 +136,10 @@ static enum lp_code fit_all(struct lp_fit *fit, const struct lp_fit_options *opt
     LP_TRY(scan_all(fit, options, first, err));
     LP_TRY(check_records(fit, options, err));
     LP_TRY(close_columns(fit, err));
-    LP_TRY(lp_fit_judge(fit, options, err));
-    return options->against != NULL ? lp_fit_compare(fit, options->against, err) : LP_OK;
+    LP_TRY(lp_fit_judge(fit, err));
+    if (options->against != NULL) LP_TRY(lp_fit_compare(fit, options->against, err));
+    forget_hashed(fit);
+    return LP_OK;
 }
 
 enum lp_code lp_fit_run(const struct lp_fit_options *options, struct lp_fit **ret_fit, struct lp_error *err)

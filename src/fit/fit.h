@@ -21,6 +21,7 @@ enum {
     LP_FIT_VALUES_MAX = 64,  /* different numbers of a column that are counted one by one */
     LP_FIT_REASON_BYTES = 160,
     LP_FIT_CLASSES_MAX = 1000,
+    LP_FIT_GAP_BYTES = 8,
 };
 
 enum lp_fit_kind {
@@ -52,9 +53,12 @@ struct lp_fit_column {
     int32_t want;                     /* its want in the pass; -1: it was not read */
     bool numeric;                     /* read as numbers (times too), else as texts */
     bool forced;                      /* the kind is the caller's word */
+    bool hashed;                      /* likewise: no text of it is kept beyond the pass */
+    char gap[LP_FIT_GAP_BYTES];       /* a word among the first records' numbers that says there is none; or empty */
 
     uint64_t missing; /* null, empty, absent; of a vector: records with any such element */
     uint64_t seen;    /* values that were there: count = seen + missing, but for vectors */
+    uint64_t refused; /* records that were rejected for what stands in this column */
 
     /* numbers; of a vector, all of its elements together */
     uint64_t infinite_low, infinite_high; /* in no other figure below */
@@ -92,7 +96,7 @@ struct lp_fit_skew {
     const char *column;
     double psi;                         /* over the old baseline's bins; NaN: nothing to compare */
     double missing_before, missing_now; /* rates */
-    const char *verdict;                /* "stable", "shifted", "moved", "absent", "new"; static */
+    const char *verdict; /* "stable", "shifted", "moved", "not compared"; "absent", "new": in one only; static */
 };
 
 struct lp_fit {
@@ -134,8 +138,8 @@ struct lp_fit_options {
     const char *const *drop;
     uint32_t drop_count;
     const char *const *hash; /* columns to be hashed: no text of theirs comes into the spec */
-    uint32_t hash_count;
-    const json_t *spec; /* {"features":[{"name":..., ...}]}: what is said there holds, the rest is fitted */
+    uint32_t hash_count;     /* dropping and hashing stand above what the spec says */
+    const json_t *spec;      /* {"features":[{"name":..., ...}]}: what is said there holds, the rest is fitted */
     const json_t *against;
     uint32_t threads; /* 0: as many as the CPUs of the affinity */
     void (*progress)(void *context, const struct lp_fit_progress *progress); /* now and then, from any thread, one at

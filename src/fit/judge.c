@@ -13,7 +13,7 @@
 enum { ENOUGH = 100 }; /* values before a share of them says something */
 
 static const double identifier_share = 0.95, text_words_min = 3, leak_correlation = 0.98, rare_class = 0.01,
-                    mostly_missing = 0.5;
+                    mostly_missing = 0.5, refused_share = 0.05;
 
 static void set_kind(struct lp_fit_column *column, enum lp_fit_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -25,6 +25,7 @@ static void set_kind(struct lp_fit_column *column, enum lp_fit_kind kind, const 
     column->kind = kind;
     vsnprintf(column->reason, sizeof column->reason, format, args);
     va_end(args);
+    lp_fit_mend_text(column->reason);
 }
 
 static bool ends_with_id(const char *path)
@@ -136,6 +137,17 @@ static enum lp_code warn_of_label(struct lp_fit *fit, struct lp_error *err)
 
 /* --- warnings --- */
 
+/* So many that the look at the first records would have made it another kind. */
+static enum lp_code warn_of_refused(struct lp_fit *fit, const struct lp_fit_column *column, struct lp_error *err)
+{
+    uint64_t all = fit->records + fit->rejected;
+    if (column->refused == 0 || (double)column->refused < refused_share * (double)all) return LP_OK;
+    return lp_fit_warn(fit, column->path, err,
+                       "is a %s by the first records, but %llu of %llu records have something else there and are left "
+                       "out: give it \"kind\": \"category\" in a --spec, or --drop it",
+                       lp_fit_kind_name(column->kind), (unsigned long long)column->refused, (unsigned long long)all);
+}
+
 static enum lp_code warn_of_column(struct lp_fit *fit, struct lp_fit_column *column, struct lp_error *err)
 {
     double rate = (double)column->missing / (double)fit->records;
@@ -150,6 +162,13 @@ static enum lp_code warn_of_column(struct lp_fit *fit, struct lp_fit_column *col
     else if (column->numeric && fabs(correlation) >= leak_correlation)
         LP_TRY(lp_fit_warn(fit, column->path, err, "is nearly the label (correlation %.4f): is it known before it?",
                            correlation));
+    double gaps = column->numeric && column->width == 1 ? lp_comoments_correlation(&column->missing_label) : NAN;
+    if (fabs(gaps) >= leak_correlation)
+        LP_TRY(lp_fit_warn(fit, column->path, err,
+                           "is missing or not as the label says (correlation %.4f): is it known before the label is?",
+                           gaps));
+    if (column->numeric && column->gap[0] != '\0')
+        LP_TRY(lp_fit_warn(fit, column->path, err, "`%s` among its numbers counts as missing", column->gap));
     if (rate > mostly_missing && column->kind != LP_FIT_IDENTIFIER)
         LP_TRY(lp_fit_warn(fit, column->path, err, "is missing in %.1f %% of the records", 100 * rate));
     uint64_t infinite = column->infinite_low + column->infinite_high;
@@ -159,9 +178,8 @@ static enum lp_code warn_of_column(struct lp_fit *fit, struct lp_fit_column *col
     return LP_OK;
 }
 
-enum lp_code lp_fit_judge(struct lp_fit *fit, const struct lp_fit_options *options, struct lp_error *err)
+enum lp_code lp_fit_judge(struct lp_fit *fit, struct lp_error *err)
 {
-    (void)options;
     for (uint32_t i = 0; i < fit->column_count; i++) {
         struct lp_fit_column *column = &fit->columns[i];
         if ((int32_t)i == fit->label) set_kind(column, LP_FIT_LABEL, "as told");
@@ -171,6 +189,7 @@ enum lp_code lp_fit_judge(struct lp_fit *fit, const struct lp_fit_options *optio
         LP_TRY(lp_fit_warn(fit, NULL, err, "%llu of %llu records are bad and left out: %.300s",
                            (unsigned long long)fit->rejected, (unsigned long long)(fit->rejected + fit->records),
                            fit->examples[0].text));
+    for (uint32_t i = 0; i < fit->column_count; i++) LP_TRY(warn_of_refused(fit, &fit->columns[i], err));
     if (fit->repeated > 0)
         LP_TRY(lp_fit_warn(fit, NULL, err, "%s%.0f records repeat an earlier one (%.2g %%)",
                            fit->repeated_is_estimate ? "about " : "", fit->repeated,

@@ -14,10 +14,11 @@ enum { SAMPLE_RECORDS = 20000, DISTINCT_MAX = 1024, CODES_MAX = 1000 };
 
 /* What the texts of a column look like. */
 struct look {
-    uint64_t seen, numbers, zeros, whole, times;
-    uint64_t hashes[DISTINCT_MAX * 2]; /* open addressing; 0: free */
-    uint32_t distinct;                 /* stops above DISTINCT_MAX */
-    const char *words[2];              /* owned: the first two different texts, for a label of two classes */
+    uint64_t seen, numbers, gaps, zeros, whole, times; /* gaps: words that say that there is no number */
+    uint64_t hashes[DISTINCT_MAX * 2];                 /* open addressing; 0: free */
+    uint32_t distinct;                                 /* stops above DISTINCT_MAX */
+    char gap[LP_FIT_GAP_BYTES];                        /* the first of those words */
+    const char *words[2]; /* owned: the first two different texts, for a label of two classes */
 };
 
 bool lp_fit_is_named(const char *const *names, uint32_t count, const char *name)
@@ -54,7 +55,10 @@ static void note(struct look *look, struct lp_span text)
     if (text.size > 0 && text.size < 64) {
         memcpy(copy, text.data, text.size);
         memset(copy + text.size, '\n', LP_BYTES_PADDING);
-        if (lp_data_number(copy, text.size, &number)) {
+        if (lp_data_number(copy, text.size, &number) && isnan(number)) {
+            if (look->gaps++ == 0)
+                snprintf(look->gap, sizeof look->gap, "%.*s", (int)text.size, (const char *)text.data);
+        } else if (lp_data_number(copy, text.size, &number)) {
             const unsigned char *digits = copy + (*copy == '-' || *copy == '+');
             look->numbers++;
             look->zeros += digits[0] == '0' && isdigit(digits[1]);
@@ -99,6 +103,13 @@ static enum lp_fit_kind forced_kind(const struct lp_fit_column *column, const st
                  {"vector", LP_FIT_VECTOR}, {"time", LP_FIT_TIME},         {"ignore", LP_FIT_DROPPED}};
     const json_t *feature = lp_fit_spec_feature(options->spec, column->path);
     const char *kind = json_string_value(json_object_get(feature, "kind"));
+    bool hashed = lp_fit_is_named(options->hash, options->hash_count, column->path);
+    if (lp_fit_is_named(options->drop, options->drop_count, column->path)) return LP_FIT_DROPPED;
+    if (hashed && kind != NULL && strcmp(kind, "category") != 0 && strcmp(kind, "ignore") != 0) {
+        lp_fail_field(err, LP_E_INVALID, LP_FATAL, column->path,
+                      "`%.64s` is to be hashed, which is for categories: the spec says `%.40s`", column->path, kind);
+        return LP_FIT_OTHER;
+    }
     for (size_t i = 0; kind != NULL && i < sizeof words / sizeof *words; i++)
         if (strcmp(kind, words[i].word) == 0) return words[i].kind;
     if (kind != NULL) {
@@ -107,9 +118,7 @@ static enum lp_fit_kind forced_kind(const struct lp_fit_column *column, const st
                       column->path);
         return LP_FIT_OTHER;
     }
-    if (lp_fit_is_named(options->drop, options->drop_count, column->path)) return LP_FIT_DROPPED;
-    if (lp_fit_is_named(options->hash, options->hash_count, column->path)) return LP_FIT_CATEGORY;
-    return LP_FIT_LABEL; /* not said */
+    return hashed ? LP_FIT_CATEGORY : LP_FIT_LABEL; /* the label: not said */
 }
 
 static void set_kind(struct lp_fit_column *column, enum lp_fit_kind kind, const char *reason)
@@ -125,17 +134,17 @@ static void decide_by_texts(struct lp_fit_column *column, const struct look *loo
         set_kind(column, LP_FIT_CATEGORY, "no value in the first records");
         return;
     }
-    bool numbers = look->numbers * 100 >= look->seen * 95;
+    uint64_t values = look->seen - look->gaps;
+    bool numbers = values > 0 && look->numbers * 100 >= values * 95;
     if (numbers && look->zeros > 0) {
         set_kind(column, LP_FIT_CATEGORY, "numbers with leading zeros: a code");
     } else if (numbers && !is_label && look->whole == look->numbers && is_code_name(column->path) &&
                look->distinct <= CODES_MAX) {
         set_kind(column, LP_FIT_CATEGORY, "whole numbers under the name of a code, few of them different");
     } else if (numbers) {
-        snprintf(column->reason, sizeof column->reason, "%s numbers",
-                 look->numbers == look->seen ? "all" : "nearly all");
+        snprintf(column->reason, sizeof column->reason, "%s numbers", look->numbers == values ? "all" : "nearly all");
         column->kind = LP_FIT_NUMBER;
-    } else if (look->times * 100 >= look->seen * 95) {
+    } else if (values > 0 && look->times * 100 >= values * 95) {
         set_kind(column, LP_FIT_TIME, "dates and times");
     } else {
         set_kind(column, LP_FIT_CATEGORY, "texts");
@@ -204,6 +213,24 @@ static enum lp_code check_named(const struct lp_fit *fit, const char *path, cons
                          path, what, fit->column_count, fit->columns[0].path);
 }
 
+/* A member that nobody reads would be a wish without effect. */
+static enum lp_code check_members(const json_t *feature, const char *name, struct lp_error *err)
+{
+    static const char *const members[] = {"name",      "from",   "kind",  "width", "missing",  "outlier",
+                                          "normalize", "encode", "cross", "parts", "baseline", NULL};
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)feature, key, value)
+    {
+        size_t i = 0;
+        while (members[i] != NULL && strcmp(members[i], key) != 0) i++;
+        if (members[i] == NULL)
+            return lp_fail_field(err, LP_E_INVALID, LP_FATAL, name,
+                                 "`%.64s` in the spec has a member `%.64s`, which no feature has", name, key);
+    }
+    return LP_OK;
+}
+
 static enum lp_code check_options(struct lp_fit *fit, const struct lp_fit_options *options, struct lp_error *err)
 {
     fit->label = -1;
@@ -223,6 +250,7 @@ static enum lp_code check_options(struct lp_fit *fit, const struct lp_fit_option
         const char *name = json_string_value(json_object_get(feature, "name"));
         if (name == NULL) return lp_fail(err, LP_E_INVALID, LP_FATAL, "features[%zu] of the spec has no name", index);
         LP_TRY(check_named(fit, from != NULL ? from : name, "of the spec", err));
+        LP_TRY(check_members(feature, name, err));
     }
     return LP_OK;
 }
@@ -288,7 +316,10 @@ static enum lp_code look_at_texts(struct lp_fit *fit, const struct lp_fit_option
         bool label = fit->label == (int32_t)i;
         /* A JSON or Avro text stays one when it looks like a number: serving sees the same type. */
         if (column->hint == LP_DATA_TEXT) looks[k].numbers = 0;
+        /* Words for none are CSV's, whose fields have no null. */
+        if (lp_data_format(fit->data) != LP_DATA_CSV) looks[k].gaps = 0;
         decide_by_texts(column, &looks[k], label);
+        if (looks[k].gaps > 0) memcpy(column->gap, looks[k].gap, sizeof column->gap);
         if (label) name_positive(fit, &looks[k]);
         k++;
     }
@@ -334,6 +365,7 @@ static enum lp_code apply_words(struct lp_fit *fit, const struct lp_fit_options 
             return lp_fail_field(err, LP_E_INVALID, LP_FATAL, column->path, "`%.64s` cannot be a %s: %s", column->path,
                                  lp_fit_kind_name(kind), column->reason);
         column->forced = true;
+        column->hashed = lp_fit_is_named(options->hash, options->hash_count, column->path);
         set_kind(column, kind, kind == LP_FIT_DROPPED ? "left out as told" : "as told");
     }
     return LP_OK;

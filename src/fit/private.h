@@ -50,9 +50,11 @@ void lp_fit_block_finish(struct lp_fit_block *block);
 LP_MUST_USE enum lp_code lp_fit_block_merge(struct lp_fit_block *block, struct lp_fit_pass *pass, struct lp_error *err);
 
 /** Kinds from the statistics, warnings. */
-LP_MUST_USE enum lp_code lp_fit_judge(struct lp_fit *fit, const struct lp_fit_options *options, struct lp_error *err);
+LP_MUST_USE enum lp_code lp_fit_judge(struct lp_fit *fit, struct lp_error *err);
 LP_MUST_USE enum lp_code lp_fit_warn(struct lp_fit *fit, const char *column, struct lp_error *err, const char *format,
                                      ...) __attribute__((format(printf, 4, 5)));
+/** Bytes that are no UTF-8, and what a cut left of a character, become `?`: JSON takes nothing else. */
+void lp_fit_mend_text(char *text);
 /** Mean and sum of squares of the label as a number; false: it is none. */
 bool lp_fit_label_sums(const struct lp_fit *fit, double *ret_mean, double *ret_m2);
 LP_MUST_USE enum lp_code lp_fit_compare(struct lp_fit *fit, const json_t *against, struct lp_error *err);

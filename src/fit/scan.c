@@ -30,6 +30,7 @@ struct worker {
     bool my_turn;
     uint64_t rejected;
     struct lp_fit_example examples[LP_FIT_EXAMPLES_MAX];
+    uint64_t *refused; /* owned, by column: records of the chunk that were rejected for what stands there */
 };
 
 /* Until all chunks before this one are merged; false: one of them failed. */
@@ -69,6 +70,9 @@ static void fail_scan(struct scan *scan, enum lp_code code, const struct lp_erro
 
 static void note_rejected(struct worker *worker, const struct lp_error *why)
 {
+    const struct lp_fit_pass *pass = worker->scan->pass;
+    for (uint32_t i = 0; why->field[0] != '\0' && i < pass->want_count; i++)
+        if (strcmp(pass->wants[i].path, why->field) == 0) worker->refused[pass->column_of_want[i]]++;
     if (worker->rejected < LP_FIT_EXAMPLES_MAX) {
         struct lp_data_place place;
         char where[256];
@@ -106,6 +110,10 @@ static void close_chunk(struct worker *worker)
     struct lp_fit *fit = worker->scan->pass->fit;
     for (uint64_t i = 0; i < worker->rejected && i < LP_FIT_EXAMPLES_MAX; i++)
         if (fit->example_count < LP_FIT_EXAMPLES_MAX) fit->examples[fit->example_count++] = worker->examples[i];
+    for (uint32_t i = 0; worker->rejected > 0 && i < fit->column_count; i++) {
+        fit->columns[i].refused += worker->refused[i];
+        worker->refused[i] = 0;
+    }
     fit->rejected += worker->rejected;
     fit->bytes += worker->chunk.size - worker->chunk.begin;
     worker->rejected = 0;
@@ -171,6 +179,9 @@ static void *work(void *context)
 static enum lp_code make_worker(struct scan *scan, struct worker *worker, struct lp_error *err)
 {
     worker->scan = scan;
+    uint32_t columns = scan->pass->fit->column_count;
+    worker->refused = calloc(columns, sizeof *worker->refused);
+    if (worker->refused == NULL) return lp_fail_memory(err, columns * sizeof *worker->refused);
     LP_TRY(lp_cursor_new(scan->pass->fit->data, &worker->cursor, err));
     return lp_fit_block_new(scan->pass, &worker->block, err);
 }
@@ -202,6 +213,7 @@ enum lp_code lp_fit_scan(struct lp_fit_pass *pass, struct lp_chunk *first, struc
         lp_cursor_free(workers[i].cursor);
         lp_fit_block_free(workers[i].block);
         lp_chunk_done(&workers[i].chunk);
+        free(workers[i].refused);
     }
     free(workers);
     pthread_cond_destroy(&scan.turned);

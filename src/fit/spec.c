@@ -30,6 +30,12 @@ static double number_of(const json_t *asked, const char *key, const char *member
     return json_is_number(value) ? json_number_value(value) : otherwise;
 }
 
+/* As a whole number; what no feature list allows stays so, and is refused by its reader. */
+static json_int_t whole_of(const json_t *asked, const char *key, const char *member, json_int_t otherwise)
+{
+    return (json_int_t)fmin(fmax(number_of(asked, key, member, (double)otherwise), -1), INT32_MAX);
+}
+
 static json_t *real(double value) { return json_real(isfinite(value) ? value : value > 0 ? DBL_MAX : -DBL_MAX); }
 
 /* --- numbers --- */
@@ -186,12 +192,12 @@ static json_t *category_missing(const struct lp_fit *fit, const struct lp_fit_co
 
 static json_t *hash_feature(const struct lp_fit *fit, const struct lp_fit_column *column, const json_t *asked)
 {
-    double buckets = number_of(asked, "encode", "buckets", HASH_BUCKETS);
+    json_int_t buckets = whole_of(asked, "encode", "buckets", HASH_BUCKETS);
     const char *method = word_of(asked, "encode", "method");
     bool columns = method != NULL && strcmp(method, "hash_onehot") == 0;
     json_t *feature =
         json_pack("{s:s, s:o, s:{s:s, s:I}}", "kind", "category", "missing", category_missing(fit, column, asked),
-                  "encode", "method", columns ? "hash_onehot" : "hash", "buckets", (json_int_t)buckets);
+                  "encode", "method", columns ? "hash_onehot" : "hash", "buckets", buckets);
     json_t *cross = json_object_get(asked, "cross");
     if (cross == NULL) return feature;
     /* What a cross lacks has no value of its own. */
@@ -211,7 +217,8 @@ static json_t *category_feature(const struct lp_fit *fit, const struct lp_fit_co
     if (hashed || told || json_object_get(asked, "cross") != NULL) return hash_feature(fit, column, asked);
     const struct lp_top_entry **top = lp_top_sorted(&column->top);
     if (top == NULL) return NULL;
-    uint32_t most = (uint32_t)fmin(number_of(asked, "encode", "size", VOCABULARY_MAX), VOCABULARY_MAX), count = 0;
+    json_int_t most = whole_of(asked, "encode", "size", VOCABULARY_MAX), count = 0;
+    if (most > VOCABULARY_MAX) most = VOCABULARY_MAX;
     json_t *vocabulary = json_array(), *counts = json_array(), *targets = json_array();
     double prior = 0, m2;
     if (target) lp_fit_label_sums(fit, &prior, &m2);
@@ -260,14 +267,13 @@ static json_t *text_feature(const struct lp_fit *fit, const struct lp_fit_column
     const char *policy = word_of(asked, "missing", "policy"), *unit = word_of(asked, "encode", "unit");
     const char *norm = word_of(asked, "encode", "norm");
     bool gaps = (double)column->missing / (double)fit->records >= indicator_rate;
-    return json_pack(
-        "{s:s, s:{s:s}, s:{s:s, s:s, s:I, s:I, s:I, s:s}}", "kind", "text", "missing", "policy",
-        policy != NULL ? policy
-        : gaps         ? "indicator"
-                       : "empty",
-        "encode", "method", "ngrams", "unit", unit != NULL ? unit : "word", "low",
-        (json_int_t)number_of(asked, "encode", "low", 1), "high", (json_int_t)number_of(asked, "encode", "high", 2),
-        "buckets", (json_int_t)number_of(asked, "encode", "buckets", TEXT_BUCKETS), "norm", norm != NULL ? norm : "l2");
+    return json_pack("{s:s, s:{s:s}, s:{s:s, s:s, s:I, s:I, s:I, s:s}}", "kind", "text", "missing", "policy",
+                     policy != NULL ? policy
+                     : gaps         ? "indicator"
+                                    : "empty",
+                     "encode", "method", "ngrams", "unit", unit != NULL ? unit : "word", "low",
+                     whole_of(asked, "encode", "low", 1), "high", whole_of(asked, "encode", "high", 2), "buckets",
+                     whole_of(asked, "encode", "buckets", TEXT_BUCKETS), "norm", norm != NULL ? norm : "l2");
 }
 
 /* The parts that the data's span can tell apart. */
@@ -331,15 +337,33 @@ static bool add_features(const struct lp_fit *fit, const struct lp_fit_column *c
     json_array_foreach(json_object_get(options->spec, "features"), index, asked)
     {
         if (!lp_fit_is_about(asked, column->path)) continue;
-        if (json_object_get(asked, "cross") != NULL && column->kind != LP_FIT_CATEGORY) continue;
         good &= json_array_append_new(features, make_feature(fit, column, options, asked)) == 0;
     }
     return good;
 }
 
+/* What a cross is made of is a category; anything else would leave it out in silence. */
+static enum lp_code check_crosses(const struct lp_fit *fit, const struct lp_fit_options *options, struct lp_error *err)
+{
+    size_t index;
+    const json_t *asked;
+    json_array_foreach(json_object_get(options->spec, "features"), index, asked)
+    {
+        for (uint32_t i = 0; json_object_get(asked, "cross") != NULL && i < fit->column_count; i++) {
+            const struct lp_fit_column *column = &fit->columns[i];
+            if (column->kind == LP_FIT_CATEGORY || !lp_fit_is_about(asked, column->path)) continue;
+            return lp_fail_field(err, LP_E_INVALID, LP_FATAL, column->path,
+                                 "features[%zu] of the spec crosses `%.64s`, a %s (%.100s): a cross is of categories",
+                                 index, column->path, lp_fit_kind_name(column->kind), column->reason);
+        }
+    }
+    return LP_OK;
+}
+
 enum lp_code lp_fit_spec(const struct lp_fit *fit, const struct lp_fit_options *options, json_t **ret_spec,
                          struct lp_error *err)
 {
+    LP_TRY(check_crosses(fit, options, err));
     json_t *features = json_array();
     for (uint32_t i = 0; i < fit->column_count; i++) {
         if (!lp_fit_is_feature(fit->columns[i].kind)) continue;

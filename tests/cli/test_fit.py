@@ -296,6 +296,34 @@ class Kinds(unittest.TestCase):
         with open(out, encoding="utf-8") as file:
             self.assertNotIn("vocabulary", file.read())
 
+    def test_hashed_and_dropped_columns_leave_no_text_behind(self):
+        data = "mail,x,y\n" + "".join("u%d@example.org,%d.5,%d\n" % (i % 7, i, i % 2) for i in range(300))
+        spec, page = program.path("hashed.json"), program.path("hashed.html")
+        outs = [fit("-", "--label", "y", "--hash", "mail", "-o", spec, "--html", page, data=data)[0],
+                fit("-", "--label", "y", "--hash", "mail", "--json", data=data)[0]]
+        for name in (spec, page):
+            with open(name, encoding="utf-8") as file:
+                outs.append(file.read())
+        for out in outs:
+            self.assertIn("mail", out)
+            self.assertNotIn("example.org", out)
+        wish = write("wish.json", '{"features":[{"name":"mail","kind":"category"}]}')
+        self.assertEqual(by_name(report("-", "--drop", "mail", "--spec", wish, data=data))["mail"]["kind"], "dropped")
+        wish = write("wish.json", '{"features":[{"name":"mail","kind":"text"}]}')
+        self.assertIn("to be hashed", fit("-", "--hash", "mail", "--spec", wish, data=data, code=1)[1])
+
+    def test_wishes_that_cannot_be_met_are_refused(self):
+        data = "x,c\n" + "".join("%d.5,%s\n" % (i, "ab"[i % 2]) for i in range(60))
+        for wish, text in (({"name": "x", "normalise": {}}, "member `normalise`"),
+                           ({"name": "z", "from": "x", "cross": ["c"]}, "a cross is of categories"),
+                           ({"name": "cd", "from": "c", "cross": ["d"], "encode": {"method": "hash"}}, "`d`, which is no feature"),
+                           ({"name": "c", "encode": {"method": "hash", "buckets": -1e300}}, "`buckets`"),
+                           ({"name": "x", "normalize": {"method": "zcore"}}, "zcore")):
+            spec, out = write("wish.json", json.dumps({"features": [wish]})), program.path("refused.json")
+            _, err = fit("-", "--spec", spec, "-o", out, data=data, code=1)
+            self.assertIn(text, err)
+            self.assertFalse(os.path.exists(out), wish)
+
     def test_serving_normalizes_by_what_was_fitted(self):
         rng = np.random.default_rng(13)
         x = rng.normal(5, 3, size=900)
@@ -371,6 +399,44 @@ class BadData(unittest.TestCase):
         result = report("-", data='{"a":1}\n{"a":"x"}\n{"a":2}\nnonsense\n')
         self.assertEqual((result["records"], result["rejected"]), (3, 1))
 
+    def test_words_for_none_are_missing_among_numbers_and_texts_among_texts(self):
+        rows = "".join("%s,%s,%s\n" % ("NA" if i % 5 == 0 else i + 0.25, "None" if i % 50 else "big", "NA" if i % 3 else "US")
+                       for i in range(300))
+        result = report("-", data="x,note,land\n" + rows)
+        x, note, land = (by_name(result)[name] for name in ("x", "note", "land"))
+        self.assertEqual((result["rejected"], x["kind"], x["missing"], x["count"]), (0, "number", 60, 240))
+        self.assertAlmostEqual(x["mean"], np.mean([i + 0.25 for i in range(300) if i % 5]), delta=1e-12)
+        self.assertIn({"column": "x", "text": "`NA` among its numbers counts as missing"}, result["warnings"])
+        self.assertEqual({t["value"]: t["count"] for t in note["top"]}, {"None": 294, "big": 6})
+        self.assertEqual({t["value"]: t["count"] for t in land["top"]}, {"NA": 200, "US": 100})
+
+    def test_a_column_that_stops_being_numbers_is_named_with_what_to_do(self):
+        data = "x,y\n" + "".join("%d.5,%d\n" % (i, i % 2) for i in range(30000)) + "red,1\n" * 3000
+        result = report("-", data=data)
+        self.assertEqual((result["records"], result["rejected"]), (30000, 3000))
+        told = [w["text"] for w in result["warnings"] if w["column"] == "x"]
+        self.assertTrue(any("3000 of 33000 records" in text and "--drop" in text for text in told), told)
+        few = report("-", data=data.replace("red,1\n" * 3000, "red,1\n"))
+        self.assertNotIn("give it", str(few["warnings"]))
+
+    def test_whether_a_value_is_there_can_tell_the_label(self):
+        rows = "".join("%s,%d\n" % ("" if i % 3 == 0 else i + 0.5, i % 3 == 0) for i in range(300))
+        told = report("-", "--label", "y", data="x,y\n" + rows)["warnings"]
+        self.assertTrue(any(w["column"] == "x" and "missing or not as the label says" in w["text"] for w in told), told)
+
+    def test_names_and_separators_that_are_no_csv_in_utf8_are_refused(self):
+        _, err = fit("-", data=b"a,caf\xe9\n1,2\n", code=1)
+        self.assertIn("line 1: the name of column 2 is not UTF-8", err)
+        for sign in ";\t|":
+            _, err = fit("-", data="a%sb\n1%s2\n" % (sign, sign), code=1)
+            self.assertIn("separated by commas", err)
+
+    def test_what_json_cannot_hold_costs_no_warning(self):
+        result = report("-", data=b"x,c\n" + b"2.5,a\n" * 40 + b"\xff\xfe,a\n")
+        self.assertIn('x: "??" is not a number', str(result["warnings"]))
+        result = report("-", data="x,c\n" + "".join("%d.5,ab%s\n" % (i, "é" * 30) for i in range(50)))
+        self.assertIn("always `ab", by_name(result)["c"]["reason"])
+
     def test_labels_that_teach_nothing_or_too_much_are_warned_of(self):
         rng = np.random.default_rng(15)
         x, y = rng.normal(size=300), rng.integers(0, 2, 300)
@@ -395,6 +461,9 @@ class BadData(unittest.TestCase):
         fit("-", "-o", spec, data=table(before))
         result = report("-", "--against", spec, data=table(now))
         verdicts = {s["column"]: s["verdict"] for s in result["skew"]}
+        now["fresh"] = rng.normal(size=4000)
+        with_new = report("-", "--against", spec, data=table(now))
+        self.assertEqual({s["column"]: s["verdict"] for s in with_new["skew"]}, {**verdicts, "fresh": "new"})
         self.assertEqual(verdicts, {"still": "stable", "moves": "moved", "word": "moved", "gone": "absent"})
         psi = {s["column"]: s["psi"] for s in result["skew"]}
         with open(spec, encoding="utf-8") as file:
