@@ -166,6 +166,7 @@ void lp_fit_free(struct lp_fit *fit)
         free(fit->columns[i].distinct);
     }
     free(fit->columns);
+    json_decref(fit->asked);
     free(fit->looks);
     free(fit->wants);
     free((char *)(uintptr_t)fit->positive);

@@ -123,6 +123,7 @@ struct lp_fit {
     /* of the pass */
     struct lp_want *looks, *wants; /* owned: for the first records, for all */
     uint32_t want_count, number_count, text_count;
+    json_t *asked;        /* owned: what the caller's spec says, as lists of features by path; NULL: nothing */
     const char *positive; /* owned; text label of two classes: the one that counts as 1; else NULL */
 };
 

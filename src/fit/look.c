@@ -28,21 +28,15 @@ bool lp_fit_is_named(const char *const *names, uint32_t count, const char *name)
     return false;
 }
 
-bool lp_fit_is_about(const json_t *feature, const char *path)
-{
-    const char *from = json_string_value(json_object_get(feature, "from"));
-    const char *name = json_string_value(json_object_get(feature, "name"));
-    const char *said = from != NULL ? from : name;
-    return said != NULL && strcmp(said, path) == 0;
-}
+const json_t *lp_fit_asked(const struct lp_fit *fit, const char *path) { return json_object_get(fit->asked, path); }
 
-const json_t *lp_fit_spec_feature(const json_t *spec, const char *name)
+const json_t *lp_fit_asked_plain(const struct lp_fit *fit, const char *path)
 {
     size_t index;
     const json_t *feature;
-    json_array_foreach(json_object_get(spec, "features"), index, feature)
+    json_array_foreach(lp_fit_asked(fit, path), index, feature)
     {
-        if (json_object_get(feature, "cross") == NULL && lp_fit_is_about(feature, name)) return feature;
+        if (json_object_get(feature, "cross") == NULL) return feature;
     }
     return NULL;
 }
@@ -93,15 +87,15 @@ static bool is_code_name(const char *path)
     return false;
 }
 
-static enum lp_fit_kind forced_kind(const struct lp_fit_column *column, const struct lp_fit_options *options,
-                                    struct lp_error *err)
+static enum lp_fit_kind forced_kind(const struct lp_fit *fit, const struct lp_fit_column *column,
+                                    const struct lp_fit_options *options, struct lp_error *err)
 {
     static const struct {
         const char *word;
         enum lp_fit_kind kind;
     } words[] = {{"number", LP_FIT_NUMBER}, {"category", LP_FIT_CATEGORY}, {"text", LP_FIT_TEXT},
                  {"vector", LP_FIT_VECTOR}, {"time", LP_FIT_TIME},         {"ignore", LP_FIT_DROPPED}};
-    const json_t *feature = lp_fit_spec_feature(options->spec, column->path);
+    const json_t *feature = lp_fit_asked_plain(fit, column->path);
     const char *kind = json_string_value(json_object_get(feature, "kind"));
     bool hashed = lp_fit_is_named(options->hash, options->hash_count, column->path);
     if (lp_fit_is_named(options->drop, options->drop_count, column->path)) return LP_FIT_DROPPED;
@@ -231,6 +225,18 @@ static enum lp_code check_members(const json_t *feature, const char *name, struc
     return LP_OK;
 }
 
+static enum lp_code note_asked(struct lp_fit *fit, const char *path, const json_t *feature, struct lp_error *err)
+{
+    if (fit->asked == NULL) fit->asked = json_object();
+    json_t *list = json_object_get(fit->asked, path);
+    if (list == NULL) {
+        list = json_array();
+        if (json_object_set_new(fit->asked, path, list) != 0) return lp_fail_memory(err, sizeof *list);
+    }
+    if (json_array_append(list, (json_t *)(uintptr_t)feature) != 0) return lp_fail_memory(err, sizeof *list);
+    return LP_OK;
+}
+
 static enum lp_code check_options(struct lp_fit *fit, const struct lp_fit_options *options, struct lp_error *err)
 {
     fit->label = -1;
@@ -251,6 +257,7 @@ static enum lp_code check_options(struct lp_fit *fit, const struct lp_fit_option
         if (name == NULL) return lp_fail(err, LP_E_INVALID, LP_FATAL, "features[%zu] of the spec has no name", index);
         LP_TRY(check_named(fit, from != NULL ? from : name, "of the spec", err));
         LP_TRY(check_members(feature, name, err));
+        LP_TRY(note_asked(fit, from != NULL ? from : name, feature, err));
     }
     return LP_OK;
 }
@@ -357,7 +364,7 @@ static enum lp_code apply_words(struct lp_fit *fit, const struct lp_fit_options 
 {
     for (uint32_t i = 0; i < fit->column_count; i++) {
         struct lp_fit_column *column = &fit->columns[i];
-        enum lp_fit_kind kind = forced_kind(column, options, err);
+        enum lp_fit_kind kind = forced_kind(fit, column, options, err);
         if (kind == LP_FIT_OTHER) return lp_failed(err->code);
         if (kind == LP_FIT_LABEL || (int32_t)i == fit->label) continue;
         bool vector = column->hint == LP_DATA_VECTOR;

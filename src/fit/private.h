@@ -59,10 +59,10 @@ void lp_fit_mend_text(char *text);
 bool lp_fit_label_sums(const struct lp_fit *fit, double *ret_mean, double *ret_m2);
 LP_MUST_USE enum lp_code lp_fit_compare(struct lp_fit *fit, const json_t *against, struct lp_error *err);
 
-/** Is a spec's feature made of that column? By `from`, else by its name. */
-bool lp_fit_is_about(const json_t *feature, const char *path);
-/** The first feature of a spec made of that column that is no cross, or NULL. */
-const json_t *lp_fit_spec_feature(const json_t *spec, const char *name);
+/** The features of the caller's spec made of that column (by `from`, else by their name), or NULL. */
+const json_t *lp_fit_asked(const struct lp_fit *fit, const char *path);
+/** The first of them that is no cross, or NULL. */
+const json_t *lp_fit_asked_plain(const struct lp_fit *fit, const char *path);
 bool lp_fit_is_named(const char *const *names, uint32_t count, const char *name);
 
 #endif

@@ -332,30 +332,26 @@ static bool add_features(const struct lp_fit *fit, const struct lp_fit_column *c
 {
     size_t index;
     const json_t *asked;
-    bool plain = lp_fit_spec_feature(options->spec, column->path) != NULL, good = true;
+    bool plain = lp_fit_asked_plain(fit, column->path) != NULL, good = true;
     if (!plain) good = json_array_append_new(features, make_feature(fit, column, options, NULL)) == 0;
-    json_array_foreach(json_object_get(options->spec, "features"), index, asked)
+    json_array_foreach(lp_fit_asked(fit, column->path), index, asked)
     {
-        if (!lp_fit_is_about(asked, column->path)) continue;
         good &= json_array_append_new(features, make_feature(fit, column, options, asked)) == 0;
     }
     return good;
 }
 
 /* What a cross is made of is a category; anything else would leave it out in silence. */
-static enum lp_code check_crosses(const struct lp_fit *fit, const struct lp_fit_options *options, struct lp_error *err)
+static enum lp_code check_crosses(const struct lp_fit *fit, const struct lp_fit_column *column, struct lp_error *err)
 {
     size_t index;
     const json_t *asked;
-    json_array_foreach(json_object_get(options->spec, "features"), index, asked)
+    json_array_foreach(lp_fit_asked(fit, column->path), index, asked)
     {
-        for (uint32_t i = 0; json_object_get(asked, "cross") != NULL && i < fit->column_count; i++) {
-            const struct lp_fit_column *column = &fit->columns[i];
-            if (column->kind == LP_FIT_CATEGORY || !lp_fit_is_about(asked, column->path)) continue;
+        if (json_object_get(asked, "cross") != NULL && column->kind != LP_FIT_CATEGORY)
             return lp_fail_field(err, LP_E_INVALID, LP_FATAL, column->path,
-                                 "features[%zu] of the spec crosses `%.64s`, a %s (%.100s): a cross is of categories",
-                                 index, column->path, lp_fit_kind_name(column->kind), column->reason);
-        }
+                                 "the spec crosses `%.64s`, a %s (%.100s): a cross is of categories", column->path,
+                                 lp_fit_kind_name(column->kind), column->reason);
     }
     return LP_OK;
 }
@@ -363,7 +359,7 @@ static enum lp_code check_crosses(const struct lp_fit *fit, const struct lp_fit_
 enum lp_code lp_fit_spec(const struct lp_fit *fit, const struct lp_fit_options *options, json_t **ret_spec,
                          struct lp_error *err)
 {
-    LP_TRY(check_crosses(fit, options, err));
+    for (uint32_t i = 0; i < fit->column_count; i++) LP_TRY(check_crosses(fit, &fit->columns[i], err));
     json_t *features = json_array();
     for (uint32_t i = 0; i < fit->column_count; i++) {
         if (!lp_fit_is_feature(fit->columns[i].kind)) continue;
