@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE_SIZE = LP_TOP_ENTRIES * 4, FILTER_SIZE = LP_TOP_ENTRIES * 4 };
+enum { ENTRIES_MIN = 32, SLOTS_PER_ENTRY = 4, FILTER_SIZE = LP_TOP_ENTRIES * 4 };
 
 void lp_top_done(struct lp_top *top)
 {
@@ -15,33 +15,46 @@ void lp_top_done(struct lp_top *top)
     *top = (struct lp_top){0};
 }
 
-static enum lp_code take_arrays(struct lp_top *top, struct lp_error *err)
-{
-    top->entries = calloc(LP_TOP_ENTRIES, sizeof *top->entries);
-    top->heap = calloc(LP_TOP_ENTRIES, sizeof *top->heap);
-    top->table = calloc(TABLE_SIZE, sizeof *top->table);
-    top->filter = calloc(FILTER_SIZE, sizeof *top->filter);
-    if (top->entries != NULL && top->heap != NULL && top->table != NULL && top->filter != NULL) return LP_OK;
-    return lp_fail_memory(err, LP_TOP_ENTRIES * sizeof *top->entries);
-}
+static uint32_t table_mask(const struct lp_top *top) { return top->capacity * SLOTS_PER_ENTRY - 1; }
 
 /* The slot that holds the hash, or the free one where it would be. */
 static uint32_t find_slot(const struct lp_top *top, uint64_t hash)
 {
-    uint32_t slot = (uint32_t)hash & (TABLE_SIZE - 1);
+    uint32_t slot = (uint32_t)hash & table_mask(top);
     while (top->table[slot] != 0 && top->entries[top->table[slot] - 1].hash != hash)
-        slot = (slot + 1) & (TABLE_SIZE - 1);
+        slot = (slot + 1) & table_mask(top);
     return slot;
+}
+
+/* Twice the room, and the table anew; the filter comes with the last step. */
+static enum lp_code grow(struct lp_top *top, struct lp_error *err)
+{
+    uint32_t capacity = top->capacity > 0 ? top->capacity * 2 : ENTRIES_MIN;
+    struct lp_top_entry *entries = realloc(top->entries, capacity * sizeof *entries);
+    if (entries != NULL) top->entries = entries;
+    uint32_t *heap = realloc(top->heap, capacity * sizeof *heap);
+    if (heap != NULL) top->heap = heap;
+    uint32_t *table = calloc((size_t)capacity * SLOTS_PER_ENTRY, sizeof *table);
+    if (capacity == LP_TOP_ENTRIES) top->filter = calloc(FILTER_SIZE, sizeof *top->filter);
+    if (entries == NULL || heap == NULL || table == NULL || (capacity == LP_TOP_ENTRIES && top->filter == NULL)) {
+        free(table);
+        return lp_fail_memory(err, capacity * sizeof *top->entries);
+    }
+    free(top->table);
+    top->table = table;
+    top->capacity = capacity;
+    for (uint32_t i = 0; i < top->count; i++) top->table[find_slot(top, top->entries[i].hash)] = i + 1;
+    return LP_OK;
 }
 
 /* Free a slot and move back those behind it that would no longer be found (Knuth, volume 3, 6.4, algorithm R). */
 static void clear_slot(struct lp_top *top, uint32_t slot)
 {
     for (uint32_t next = slot;;) {
-        next = (next + 1) & (TABLE_SIZE - 1);
+        next = (next + 1) & table_mask(top);
         if (top->table[next] == 0) break;
-        uint32_t home = (uint32_t)top->entries[top->table[next] - 1].hash & (TABLE_SIZE - 1);
-        if (((next - home) & (TABLE_SIZE - 1)) < ((next - slot) & (TABLE_SIZE - 1))) continue;
+        uint32_t home = (uint32_t)top->entries[top->table[next] - 1].hash & table_mask(top);
+        if (((next - home) & table_mask(top)) < ((next - slot) & table_mask(top))) continue;
         top->table[slot] = top->table[next];
         slot = next;
     }
@@ -102,7 +115,7 @@ enum lp_code lp_top_add(struct lp_top *top, struct lp_span text, uint64_t hash, 
                         struct lp_error *err)
 {
     if (text.size > LP_TOP_TEXT_MAX_BYTES) return LP_OK;
-    if (top->table == NULL) LP_TRY(take_arrays(top, err));
+    if (top->capacity == 0) LP_TRY(grow(top, err));
     uint32_t slot = find_slot(top, hash);
     if (top->table[slot] != 0) {
         struct lp_top_entry *entry = &top->entries[top->table[slot] - 1];
@@ -111,8 +124,13 @@ enum lp_code lp_top_add(struct lp_top *top, struct lp_span text, uint64_t hash, 
         sink(top, entry->heap);
         return LP_OK;
     }
-    if (top->count < LP_TOP_ENTRIES) {
+    if (top->count == top->capacity && top->capacity < LP_TOP_ENTRIES) {
+        LP_TRY(grow(top, err));
+        slot = find_slot(top, hash);
+    }
+    if (top->count < top->capacity) {
         struct lp_top_entry *entry = &top->entries[top->count];
+        *entry = (struct lp_top_entry){0};
         LP_TRY(set_text(entry, text, err));
         entry->hash = hash;
         entry->count = count;

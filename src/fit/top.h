@@ -27,12 +27,12 @@ struct lp_top_entry {
 /** Exact while there were at most LP_TOP_ENTRIES texts; then every text of more than count / LP_TOP_ENTRIES is in it.
  */
 struct lp_top {
-    struct lp_top_entry *entries; /* owned, [count] */
+    struct lp_top_entry *entries; /* owned, [capacity] */
     uint32_t *heap;               /* owned: the rarest first */
     uint32_t *table;              /* owned, open addressing by hash: entry + 1, or 0 */
     uint64_t *filter;             /* owned: at most so often were texts of that hash there that have no entry */
-    uint32_t count;
-    bool full; /* a text has no entry */
+    uint32_t count, capacity;     /* grows: a column of few texts takes little */
+    bool full;                    /* a text has no entry */
 };
 
 void lp_top_done(struct lp_top *top);

@@ -512,6 +512,17 @@ class Memory(unittest.TestCase):
         self.assertAlmostEqual(got["std"] / columns["n0"].std(), 1, delta=1e-12)
         self.assertAlmostEqual(got["quantiles"]["0.5"], np.median(columns["n0"]), delta=0.03)
 
+    def test_many_columns_of_few_texts_take_little_of_it(self):
+        header = ",".join("c%d" % i for i in range(4000))
+        rows = [",".join("w%d" % (i * r % 5) for i in range(4000)) for r in range(40)]
+        name = write("wide.csv", "\n".join([header] + rows) + "\n")
+        child = subprocess.Popen([program.LEPTON, "fit", name, "--threads", "1"], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = status
+        self.assertEqual(status, 0)
+        if not os.environ.get("LEPTON_SANITIZED"):
+            self.assertLess(usage.ru_maxrss, 256 << 10)
+
 
 if __name__ == "__main__":
     unittest.main()
