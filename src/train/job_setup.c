@@ -61,8 +61,12 @@ static enum lp_code embed_feature(json_t *features, const struct lp_job_pair *pa
     LP_TRY(parse_count(pair, "embed", 1024, &width, err));
     json_t *encode = json_object_get(feature, "encode");
     const char *method = json_string_value(json_object_get(encode, "method"));
-    if (method == NULL)
-        return lp_fail_field(err, LP_E_INVALID, LP_FATAL, pair->name, "--embed %.64s: it is no category", pair->name);
+    const char *kind = json_string_value(json_object_get(feature, "kind"));
+    bool fits = method != NULL && kind != NULL && strcmp(kind, "category") == 0 &&
+                (strcmp(method, "onehot") == 0 || strcmp(method, "index") == 0 || strcmp(method, "hash") == 0);
+    if (!fits)
+        return lp_fail_field(err, LP_E_INVALID, LP_FATAL, pair->name,
+                             "--embed %.64s: it is no category of encoding onehot, index or hash", pair->name);
     if (strcmp(method, "onehot") == 0) json_object_set_new(encode, "method", json_string("index"));
     return LP_OK;
 }
@@ -78,6 +82,18 @@ static enum lp_code check_missing(const struct lp_bundle *features, struct lp_er
     return LP_OK;
 }
 
+/* The label is no feature of its own model, whatever the feature that reads it is called. */
+static void remove_label(json_t *features, const char *label)
+{
+    for (size_t i = json_array_size(features); i-- > 0;) {
+        const json_t *feature = json_array_get(features, i);
+        const char *name = json_string_value(json_object_get(feature, "name"));
+        const char *from = json_string_value(json_object_get(feature, "from"));
+        if ((name != NULL && strcmp(name, label) == 0) || (from != NULL && strcmp(from, label) == 0))
+            json_array_remove(features, i);
+    }
+}
+
 enum lp_code lp_job_set_features(struct lp_job *job, struct lp_error *err)
 {
     const struct lp_job_request *r = job->request;
@@ -89,8 +105,7 @@ enum lp_code lp_job_set_features(struct lp_job *job, struct lp_error *err)
         if (find_feature(features, r->drop[i], &index) != NULL) json_array_remove(features, index);
         else if (!r->fitted) return no_feature(r->drop[i], "drop", err); /* fitting left it out already */
     }
-    /* The label is no feature of its own model. */
-    while (find_feature(features, r->label, &index) != NULL) json_array_remove(features, index);
+    remove_label(features, r->label);
     for (uint32_t i = 0; i < r->hash_count; i++) LP_TRY(hash_feature(features, &r->hash[i], err));
     for (uint32_t i = 0; i < r->embed_count; i++) LP_TRY(embed_feature(features, &r->embed[i], err));
     json_t *spec = json_pack("{s:O}", "features", features);
@@ -137,14 +152,11 @@ static uint32_t class_index(char *const *sorted, uint32_t count, const char *tex
     return 0;
 }
 
-/* true and false were read as 1 and 0: their texts are no numbers. */
+/* true and false were read as 1 and 0: their texts are no numbers. Nor is nan, which equals nothing. */
 static bool all_numbers(const struct lp_words *words)
 {
-    for (uint32_t i = 0; i < words->count; i++) {
-        char *end;
-        strtod(words->texts[i], &end);
-        if (*end != '\0') return false;
-    }
+    for (uint32_t i = 0; i < words->count; i++)
+        if (!isfinite(lp_table_number(lp_span_text(words->texts[i])))) return false;
     return true;
 }
 

@@ -161,8 +161,7 @@ static enum lp_code bad_place(struct reading *r, struct lp_error *err)
     return lp_error_wrap(err, "%s", text);
 }
 
-/* A decimal number, whole text; NaN for anything else (hexadecimal, `nan`, blanks). */
-static double parse_number(struct lp_span text)
+double lp_table_number(struct lp_span text)
 {
     char copy[64], *end;
     if (text.size == 0 || text.size >= sizeof copy) return NAN;
@@ -180,7 +179,7 @@ static enum lp_code take_label(struct reading *r, const struct lp_record *record
     if (text.data == NULL || text.size == 0)
         return lp_fail_field(err, LP_E_INVALID, LP_SKIP_RECORD, r->label->path, "the label `%.64s` is missing",
                              r->label->path);
-    double value = parse_number(text);
+    double value = lp_table_number(text);
     if (text.size == 4 && memcmp(text.data, "true", 4) == 0) value = 1;
     if (text.size == 5 && memcmp(text.data, "false", 5) == 0) value = 0;
     t->label[t->row_count] = value;
@@ -226,7 +225,8 @@ static enum lp_code take_extras(struct reading *r, const struct lp_record *recor
 static enum lp_code take_row(struct reading *r, struct lp_error *err)
 {
     struct lp_table *t = r->table;
-    uint32_t owner = r->options->ranking && t->group != NULL ? t->group[t->row_count] : t->row_count;
+    /* The rows of a pair must be of one rank: without groups all rows are one. */
+    uint32_t owner = !r->options->ranking ? t->row_count : t->group != NULL ? t->group[t->row_count] : 0;
     bool own = r->options->ranks <= 1 || owner % r->options->ranks == r->options->rank;
     if (t->where != NULL) t->where[t->row_count] = own ? t->own_count : UINT32_MAX;
     if (own) {

@@ -43,7 +43,7 @@ struct lp_table {
     float *weight;   /* NULL: none */
     uint32_t *group; /* NULL: none */
     struct lp_words groups;
-    uint32_t *segment; /* NULL: none; UINT32_MAX: missing */
+    uint32_t *segment; /* NULL: none */
     struct lp_words segments;
     double *time;              /* milliseconds; NULL: none */
     uint64_t refused, skipped; /* records that cleaning refused, that could not be decoded */
@@ -64,6 +64,9 @@ struct lp_table {
 LP_MUST_USE enum lp_code lp_table_read(const char *path, const struct lp_bundle *features,
                                        const struct lp_table_options *options, struct lp_table *ret_table,
                                        struct lp_error *err);
+/** A decimal number, the whole text; NaN for anything else (hexadecimal, `nan`, blanks). */
+double lp_table_number(struct lp_span text);
+
 void lp_table_done(struct lp_table *table);
 
 #endif
