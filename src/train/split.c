@@ -51,7 +51,7 @@ static void shuffle(uint32_t *order, uint32_t count, uint64_t seed)
     }
 }
 
-/* Marks `wanted` rows in a random order, of each class its share (largest remainders first by class number). */
+/* Marks `wanted` rows in a random order, of each class its share rounded down, the rest of any class. */
 static enum lp_code mark_random(const struct lp_split_rows *rows, uint32_t wanted, unsigned char *valid,
                                 struct lp_error *err)
 {
@@ -119,8 +119,17 @@ static enum lp_code mark_groups(const struct lp_split_rows *rows, const struct l
     double share = rule->rows > 0 ? (double)rule->rows / rows->row_count : rule->share;
     if (rows->group == NULL)
         return lp_fail(err, LP_E_INVALID, LP_FATAL, "a split by group needs the group: --group COLUMN");
-    for (uint32_t r = 0; r < rows->row_count; r++)
-        valid[r] = (double)group_hash(rows->seed, rows->group[r]) < share * 0x1p64;
+    uint64_t low = UINT64_MAX, high = 0;
+    for (uint32_t r = 0; r < rows->row_count; r++) {
+        uint64_t hash = group_hash(rows->seed, rows->group[r]);
+        low = hash < low ? hash : low;
+        high = hash > high ? hash : high;
+    }
+    /* Of few groups a share may hold none, or all: one validates in any case, and one is learned from. */
+    for (uint32_t r = 0; r < rows->row_count; r++) {
+        uint64_t hash = group_hash(rows->seed, rows->group[r]);
+        valid[r] = hash == low || ((double)hash < share * 0x1p64 && hash != high);
+    }
     return LP_OK;
 }
 
@@ -165,22 +174,55 @@ enum lp_code lp_split_run(const struct lp_split_rule *rule, const struct lp_spli
     return rc;
 }
 
+struct place {
+    uint64_t hash;
+    uint32_t group;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    return x->hash != y->hash ? (x->hash > y->hash) - (x->hash < y->hash)
+                              : (x->group > y->group) - (x->group < y->group);
+}
+
+/* The groups' places in a random order, so that each fold has as many of them, give or take one. */
+static enum lp_code place_groups(const struct lp_split_rows *rows, uint32_t fold_count, uint32_t **ret_places,
+                                 struct lp_error *err)
+{
+    uint32_t count = 0;
+    for (uint32_t r = 0; r < rows->row_count; r++)
+        if (rows->group[r] >= count) count = rows->group[r] + 1;
+    if (count < fold_count)
+        return lp_fail(err, LP_E_INVALID, LP_FATAL, "%u folds of %u groups: a fold would be empty", fold_count, count);
+    struct place *sorted = malloc(count * sizeof *sorted);
+    uint32_t *places = malloc(count * sizeof *places);
+    for (uint32_t g = 0; sorted != NULL && g < count; g++) sorted[g] = (struct place){group_hash(rows->seed, g), g};
+    if (sorted != NULL) qsort(sorted, count, sizeof *sorted, compare_places);
+    for (uint32_t i = 0; sorted != NULL && places != NULL && i < count; i++) places[sorted[i].group] = i;
+    bool good = sorted != NULL && places != NULL;
+    free(sorted);
+    if (good) *ret_places = places;
+    else free(places);
+    return good ? LP_OK : lp_fail_memory(err, count * sizeof *sorted);
+}
+
 enum lp_code lp_split_fold(const struct lp_split_rows *rows, uint32_t fold, uint32_t fold_count, uint32_t **ret_order,
                            uint32_t *ret_valid_count, struct lp_error *err)
 {
     uint32_t n = rows->row_count;
     unsigned char *valid = calloc((size_t)n + 1, 1);
-    uint32_t *order = malloc(((size_t)n + 1) * sizeof *order), *seen = NULL;
+    uint32_t *order = malloc(((size_t)n + 1) * sizeof *order), *seen = NULL, *places = NULL;
     uint32_t classes = rows->class_of != NULL ? rows->class_count : 1;
     seen = calloc((size_t)classes + 1, sizeof *seen);
     enum lp_code rc = LP_OK;
     if (valid == NULL || order == NULL || seen == NULL) LP_GUARD(lp_fail_memory(err, n * sizeof *order));
+    if (rows->group != NULL) LP_GUARD(place_groups(rows, fold_count, &places, err));
     for (uint32_t r = 0; r < n; r++) order[r] = r;
     shuffle(order, n, rows->seed ^ salt);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t r = order[i], *count = &seen[rows->class_of != NULL ? rows->class_of[r] : 0];
-        uint32_t part = rows->group != NULL ? (uint32_t)(group_hash(rows->seed, rows->group[r]) % fold_count)
-                                            : (*count)++ % fold_count;
+        uint32_t part = (places != NULL ? places[rows->group[r]] : (*count)++) % fold_count;
         valid[r] = part == fold;
     }
     rc = gather(valid, n, ret_order, ret_valid_count, err);
@@ -188,5 +230,6 @@ out:
     free(valid);
     free(order);
     free(seen);
+    free(places);
     return rc;
 }
