@@ -176,25 +176,39 @@ static bool is_steady(const struct lp_bundle *bundle, float margin)
     return (double)(scores[1] - scores[0]) <= golden_atol;
 }
 
+static bool all_finite(const float *values, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!isfinite(values[i])) return false;
+    return true;
+}
+
 /* Records that cleaning refuses, or whose score is not finite, are passed over: they are no examples. */
 static enum lp_code score_records(struct lp_scorer *scorer, const char *records, uint32_t count, json_t *rows,
                                   struct lp_error *err)
 {
-    uint32_t outputs = lp_scorer_model(scorer)->bundle->output_count;
+    uint32_t outputs = lp_scorer_model(scorer)->bundle->output_count, infinite = 0;
     float *margins = calloc(2 * (size_t)outputs, sizeof *margins);
     if (margins == NULL) return lp_fail_memory(err, 2 * outputs * sizeof *margins);
     for (uint32_t i = 0; i < count; i++, records += strlen(records) + 1) {
         struct lp_error why;
         json_t *record = json_loads(records, 0, NULL);
-        if (lp_scorer_json(scorer, lp_span_text(records), margins, margins + outputs, &why) == LP_OK &&
-            record != NULL && is_steady(lp_scorer_model(scorer)->bundle, margins[0]))
+        bool scored =
+            lp_scorer_json(scorer, lp_span_text(records), margins, margins + outputs, &why) == LP_OK && record != NULL;
+        bool finite = scored && all_finite(margins, 2 * outputs);
+        infinite += scored && !finite;
+        if (finite && is_steady(lp_scorer_model(scorer)->bundle, margins[0]))
             json_array_append_new(rows,
                                   json_pack("{s:O, s:o, s:o}", "record", record, "margin", numbers(margins, outputs),
                                             "score", numbers(margins + outputs, outputs)));
         json_decref(record);
     }
     free(margins);
-    return LP_OK;
+    if (infinite == 0 || json_array_size(rows) > 0) return LP_OK;
+    return lp_fail(err, LP_E_REFUSED, LP_FATAL,
+                   "no score of %u rows is finite: the weights grew without bound; lower the learning rate, normalize "
+                   "the features, or clip the gradient",
+                   infinite);
 }
 
 enum lp_code lp_export_golden(struct lp_span bytes, const char *records, uint32_t count, json_t **ret_golden,
@@ -254,8 +268,11 @@ static enum lp_code load_layer(const struct lp_bundle *bundle, struct lp_net *ne
     snprintf(name, sizeof name, "layer%u.bias", i);
     LP_TRY(load_tensor(bundle, name, d->out, 0, &bias, err));
     lp_net_set_weight(net, i, weight);
-    /* Behind batch norm, which divides by its first deviation of 1, a bias is the shift. */
-    memcpy(net->params + (d->bias != SIZE_MAX ? d->bias : d->beta), bias, d->out * sizeof *bias);
+    if (d->bias == SIZE_MAX)
+        return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
+                       "--init and --batch-norm do not go together: the bundle's layers are folded, and normalizing "
+                       "them anew would undo what they learned; leave --batch-norm out");
+    memcpy(net->params + d->bias, bias, d->out * sizeof *bias);
     return LP_OK;
 }
 

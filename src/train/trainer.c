@@ -289,6 +289,23 @@ static double pair_loss(struct lp_train_worker *w)
     return loss / (count / 2);
 }
 
+static enum lp_code explain_divergence(struct lp_trainer *t, uint32_t batch, uint64_t step)
+{
+    for (uint32_t r = 0; r < t->data->row_count; r++) {
+        const float *x = lp_train_row(t->data, r);
+        if (!isfinite(t->data->y[r]) || (t->data->weight != NULL && !isfinite(t->data->weight[r])))
+            return lp_fail(&t->err, LP_E_REFUSED, LP_FATAL, "the loss is not finite: row %u has no finite label", r);
+        for (uint32_t c = 0; x != NULL && c < t->data->column_count; c++)
+            if (!isfinite(x[c]))
+                return lp_fail(&t->err, LP_E_REFUSED, LP_FATAL, "the loss is not finite: row %u, column %u is %g", r, c,
+                               (double)x[c]);
+    }
+    return lp_fail(&t->err, LP_E_REFUSED, LP_FATAL,
+                   "the loss is not finite in epoch %u, batch %u: the weights grew without bound; the learning rate of "
+                   "%g is too high for these features (normalize them, lower it, or clip the gradient)",
+                   t->state.epoch + 1, batch + 1, lp_train_rate(t, step));
+}
+
 /* Every thread: validation margins; thread 0 measures them. */
 static void validate(struct lp_train_worker *w, struct lp_metrics *ret_metrics)
 {
@@ -297,7 +314,10 @@ static void validate(struct lp_train_worker *w, struct lp_metrics *ret_metrics)
     double loss = pairs ? pair_loss(w) : NAN;
     lp_train_score_rows(w, t->split.valid, t->split.valid_count, t->margins);
     if (w->index != 0) return;
-    t->rc = measure(t, ret_metrics, &t->err);
+    bool finite = true; /* behind the epoch's last step no batch shows what it did */
+    for (size_t i = 0; i < (size_t)t->split.valid_count * t->options->loss.outputs; i++)
+        finite = finite && isfinite(t->margins[i]);
+    t->rc = finite ? measure(t, ret_metrics, &t->err) : explain_divergence(t, t->step_count - 1, w->step - 1);
     if (pairs) ret_metrics->loss = loss;
 }
 
@@ -338,23 +358,6 @@ static void judge(struct lp_trainer *t, struct lp_train_epoch *epoch)
     if (t->rc != LP_OK) stop = true;
     if (t->team.peers != NULL) t->team.peers->same(t->team.peers->context, &stop, sizeof stop);
     t->stop = stop;
-}
-
-static enum lp_code explain_divergence(struct lp_trainer *t, uint32_t batch, uint64_t step)
-{
-    for (uint32_t r = 0; r < t->data->row_count; r++) {
-        const float *x = lp_train_row(t->data, r);
-        if (!isfinite(t->data->y[r]) || (t->data->weight != NULL && !isfinite(t->data->weight[r])))
-            return lp_fail(&t->err, LP_E_REFUSED, LP_FATAL, "the loss is not finite: row %u has no finite label", r);
-        for (uint32_t c = 0; x != NULL && c < t->data->column_count; c++)
-            if (!isfinite(x[c]))
-                return lp_fail(&t->err, LP_E_REFUSED, LP_FATAL, "the loss is not finite: row %u, column %u is %g", r, c,
-                               (double)x[c]);
-    }
-    return lp_fail(&t->err, LP_E_REFUSED, LP_FATAL,
-                   "the loss is not finite in epoch %u, batch %u: the weights grew without bound; the learning rate of "
-                   "%g is too high for these features (normalize them, lower it, or clip the gradient)",
-                   t->state.epoch + 1, batch + 1, lp_train_rate(t, step));
 }
 
 static void show_progress(struct lp_trainer *t, uint64_t *last_ns, uint32_t rows_done)
@@ -412,8 +415,8 @@ static void run_epochs(struct lp_train_worker *w)
         validate(w, &epoch.valid);
         if (w->index == 0) {
             t->state.step = w->step;
-            judge(t, &epoch);
-            if (t->state.epoch >= t->options->epochs) t->stop = true;
+            if (t->rc == LP_OK) judge(t, &epoch);
+            if (t->rc != LP_OK || t->state.epoch >= t->options->epochs) t->stop = true;
         }
         lp_team_wait(&t->team);
     }
@@ -482,10 +485,21 @@ enum lp_code lp_trainer_score(struct lp_trainer *t, const uint32_t *rows, uint32
     return run_team(t, LP_TRAIN_WORK_SCORE, err);
 }
 
+/* A rank that found another checkpoint, or none, would go on from elsewhere. */
+static enum lp_code check_ranks(const struct lp_trainer *t, struct lp_error *err)
+{
+    uint64_t step = t->state.step;
+    t->team.peers->same(t->team.peers->context, &step, sizeof step);
+    if (step == t->state.step) return LP_OK;
+    return lp_fail(err, LP_E_MISMATCH, LP_FATAL, "%s: is at another step than rank 0's: every rank must see one file",
+                   t->options->checkpoint);
+}
+
 enum lp_code lp_trainer_run(struct lp_trainer *t, struct lp_error *err)
 {
     bool found = false;
     if (t->options->resume) LP_TRY(lp_train_checkpoint_read(t, &found, err));
+    if (t->options->resume && t->team.peers != NULL) LP_TRY(check_ranks(t, err));
     t->rc = LP_OK;
     t->stop = t->state.epoch >= t->options->epochs ||
               (found && t->options->patience > 0 && t->state.idle_epochs >= t->options->patience);
