@@ -16,11 +16,39 @@ struct header {
     uint64_t fingerprint, param_floats, running_floats, table_rows, history_count;
     struct lp_train_state state;
 };
-static const char magic[8] = "lpchk01";
+static const char magic[8] = "lpchk02";
 
 static uint64_t add(uint64_t hash, const void *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++) hash = lp_fnv1a64_add(hash, ((const unsigned char *)bytes)[i]);
+    return hash;
+}
+
+/* Eight bytes at a time: the features of a large set would cost a checkpoint more than its writing does. */
+static uint64_t add_floats(uint64_t hash, const float *values, size_t count)
+{
+    for (size_t i = 0; i + 1 < count; i += 2) {
+        uint64_t word;
+        memcpy(&word, values + i, sizeof word);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
+    return count % 2 == 1 ? add(hash, values + count - 1, sizeof *values) : hash;
+}
+
+/* What is learned. With ranks without the features, of which each has others. */
+static uint64_t hash_rows(const struct lp_trainer *t, uint64_t hash)
+{
+    const struct lp_train_data *data = t->data;
+    uint32_t rows = data->row_count;
+    hash = add(hash, t->split.train, t->split.train_count * sizeof *t->split.train);
+    hash = add_floats(hash, data->y, rows);
+    if (data->weight != NULL) hash = add_floats(hash, data->weight, rows);
+    if (data->group != NULL) hash = add(hash, data->group, rows * sizeof *data->group);
+    for (uint32_t r = 0; t->options->class_weight != NULL && r < rows; r++)
+        hash = add_floats(hash, &t->options->class_weight[(uint32_t)data->y[r]], 1);
+    if (lp_team_ranks(&t->team) > 1) return hash;
+    for (uint32_t r = 0; r < rows; r++) hash = add_floats(hash, lp_train_row(data, r), data->column_count);
     return hash;
 }
 
@@ -53,8 +81,9 @@ static uint64_t fingerprint(const struct lp_trainer *t)
                                 layer->batch_norm};
         hash = add(hash, parts, sizeof parts);
     }
-    hash = add(hash, t->split.train, t->split.train_count * sizeof *t->split.train);
-    return add(hash, t->data->y, t->data->row_count * sizeof *t->data->y);
+    for (uint32_t e = 0; e < t->net.spec.embedding_count; e++)
+        hash = add(hash, &t->net.embeddings[e], sizeof t->net.embeddings[e]);
+    return hash_rows(t, hash);
 }
 
 static size_t table_rows(const struct lp_trainer *t)

@@ -105,6 +105,16 @@ static void a_checkpoint_of_another_run_is_refused(void **state)
     bed.y[3] = 1 - bed.y[3];
     assert_int_equal(resume(&err), LP_E_MISMATCH);
     bed.y[3] = 1 - bed.y[3];
+    float before = bed.x[5][2];
+    bed.x[5][2] = before + 1;
+    assert_int_equal(resume(&err), LP_E_MISMATCH);
+    bed.x[5][2] = before;
+    bed.data.weight = bed.x[0]; /* any numbers */
+    assert_int_equal(resume(&err), LP_E_MISMATCH);
+    bed.data.weight = NULL;
+    bed.options.class_weight = (const float[]){1, 2};
+    assert_int_equal(resume(&err), LP_E_MISMATCH);
+    bed.options.class_weight = NULL;
     bed.options.epochs = 1;
     assert_int_equal(resume(&err), LP_E_MISMATCH);
     bed.options.epochs = 4;
