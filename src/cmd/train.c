@@ -47,7 +47,7 @@ const struct lp_command lp_command_train = {
         "  --activation relu       leaky_relu, elu, tanh, sigmoid, gelu, gelu_tanh, silu, softplus, none\n"
         "  --dropout X             share of values left out in training\n"
         "  --batch-norm            normalize each layer over the batch; folded into the weights at the end\n"
-        "  --init BUNDLE           first weights of a bundle with the same layers\n"
+        "  --init BUNDLE           first weights of a bundle with the same layers; not with --batch-norm\n"
         "\n"
         "optimizer\n"
         "  --optimizer adam        adamw, momentum, sgd\n"

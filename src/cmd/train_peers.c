@@ -1,6 +1,7 @@
 /* The module that knows MPI is loaded only under a launcher: no other verb and no worker waits for its libraries. */
 #include "cmd/train_peers.h"
 
+#include "cmd/terminal.h"
 #include "cmd/train_mpi.h"
 
 #include <dlfcn.h>
@@ -59,7 +60,7 @@ void lp_peers_leave(struct lp_peers_handle *handle, const struct lp_error *why)
 {
     if (handle->mpi == NULL) return;
     if (why != NULL && handle->peers != NULL) {
-        fprintf(stderr, "lepton: train: rank %u: %s\n", handle->storage.rank, why->text);
+        lp_print_safe(stderr, "lepton: train: rank %u: %s\n", handle->storage.rank, why->text);
         handle->mpi->abandon(); /* the others wait for this one's sums */
     }
     handle->mpi->leave();

@@ -94,7 +94,7 @@ void lp_train_view_start(void *context, const struct lp_job_result *result)
     const struct lp_table *t = &result->table;
     char shape[SHAPE_BYTES];
     view->result = result;
-    view->begin_ns = lp_clock_ns();
+    view->first_seen = false;
     if (view->silent) return;
     clear_line(view);
     if (t->refused > 0)
@@ -123,7 +123,10 @@ void lp_train_view_progress(void *context, uint32_t epoch, uint64_t rows_done, u
 {
     struct lp_train_view *view = context;
     char text[96];
-    if (!view->first_seen) view->rows_before = rows_done;
+    if (!view->first_seen) { /* of a fold, of the training itself, of a resumed one */
+        view->rows_before = rows_done;
+        view->begin_ns = lp_clock_ns();
+    }
     view->first_seen = true;
     double seconds = (double)(lp_clock_ns() - view->begin_ns) * 1e-9;
     double speed = (double)(rows_done - view->rows_before) / (seconds > 0 ? seconds : 1);
@@ -159,6 +162,7 @@ void lp_train_view_epoch(void *context, const struct lp_train_epoch *epoch)
 void lp_train_view_fold(void *context, uint32_t fold, const struct lp_metrics *metrics)
 {
     struct lp_train_view *view = context;
+    view->first_seen = false;
     if (view->silent) return;
     clear_line(view);
     if (view->json) {
