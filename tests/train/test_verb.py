@@ -60,7 +60,7 @@ class Bytes(Case):
 
     def test_ranks_change_rounding_only(self):
         for options in (("--batch-norm", "--dropout", 0.2), ("--layers", "none", "--clip", 0.5),
-                        ("--task", "ranking", "--group", "session")):
+                        ("--task", "ranking", "--group", "session"), ("--task", "ranking")):
             curves, first, data = [], None, clicks(session=SESSION)
             for ranks in (1, 2, 4):
                 launcher = ("mpirun", "--allow-run-as-root", "--oversubscribe", "-n", str(ranks)) if ranks > 1 else ()
@@ -133,6 +133,42 @@ class Bundle(Case):
         with open(out, "rb") as file:
             self.assertNotIn(b"country-", file.read())
         self.assertNotIn("gender", [f["name"] for f in m["features"]])
+
+    def test_a_hashed_category_leaves_no_word_behind(self):
+        out = self.train("m", "--hash", "country=16")
+        golden = manifest(out)["golden"]["rows"]
+        self.assertEqual(len(golden), 16)
+        self.assertEqual({row["record"]["gender"] for row in golden}, {"F", "M"})
+        with open(out, "rb") as file:
+            self.assertNotIn(b"country-", file.read())
+
+    def test_the_label_is_no_feature_under_another_name(self):
+        features = json.loads(bed.plain_spec(NAMES + ["clicked"]))
+        features["features"][-1]["name"] = "leak"
+        out = self.train("m", "--spec", bed.write("spec.json", json.dumps(features)))
+        self.assertEqual([f["name"] for f in manifest(out)["features"]], NAMES)
+
+    def test_a_class_called_nan_is_a_class(self):
+        words = np.array(["0", "1", "nan"])[np.digitize(X[:, 0], [-0.4, 0.4])]
+        data = clicks(word=words)
+        spec = bed.write("spec.json", bed.plain_spec(NAMES[:1]))
+        out = bed.path("m")
+        bed.train(data, "--label", "word", "--spec", spec, "--epochs", 60, "--rate", 0.01, "-o", out)
+        done = subprocess.run([bed.LEPTON, "score", out, data], capture_output=True, text=True, check=True, timeout=60)
+        got = np.array([json.loads(line)["label"] for line in done.stdout.splitlines()])
+        self.assertEqual(manifest(out)["labels"], ["0", "1", "nan"])
+        self.assertGreater(np.mean(got == words), 0.9)
+
+    def test_few_groups_still_validate(self):
+        data = clicks(group=np.repeat(np.arange(4), ROWS // 4))
+        for seed in range(1, 7):
+            self.train("m", "--validate", "group:0.1", "--group", "group", "--seed", seed, data=data)
+            self.assertEqual(self.events["start"]["valid_rows"], ROWS // 4)
+        self.train("m", "--validate", "group:0.99", "--group", "group", data=data)
+        self.assertLess(self.events["start"]["valid_rows"], ROWS)
+        self.train("m", "--folds", 4, "--group", "group", data=data)
+        self.assertTrue(all("loss" in f["valid"] for f in self.events["folds"]))
+        self.assertEqual(len(self.events["folds"]), 4)
 
     def test_splits(self):
         data = clicks(session=SESSION, at=TIME)
@@ -210,6 +246,23 @@ class Refusals(unittest.TestCase):
     def test_a_diverging_run_says_why(self):
         self.refuse("loss is not finite.*learning rate", "--task", "regression", "--raw-label", "--optimizer", "sgd",
                     "--rate", 100, label="clicked")
+
+    def test_a_last_step_that_diverges_says_so(self):
+        spec = bed.write("spec.json", bed.plain_spec(["a"]))
+        wild = "a,y\n" + "".join("%de16,%d\n" % (i - 50, i * i % 3 == 0) for i in range(100))
+        options = ("--spec", spec, "--optimizer", "sgd", "--rate", 1000, "--batch", 1000, "--epochs", 1)
+        self.refuse("loss is not finite.*learning rate", *options, data=wild)
+        self.refuse("no score.*finite.*learning rate", *options, "--validate", "none", data=wild)
+
+    def test_what_does_not_go_together(self):
+        first = bed.path("first")
+        bed.train(clicks(), "--label", "clicked", "--epochs", 1, "-o", first)
+        self.refuse("--batch-norm", "--init", first, "--batch-norm", label="clicked")
+        self.refuse("no category", "--embed", "f0=4", label="clicked")
+        file = clicks(group=np.repeat(np.arange(4), ROWS // 4))
+        code, _, err = bed.run(file, "--label", "clicked", "--group", "group", "--folds", 5, "-o", bed.path("never"))
+        self.assertEqual(code, 1)
+        self.assertRegex(err, "5 folds of 4 groups")
 
     def test_wrong_use(self):
         for text, options in (("layers", ("--layers", "64,x")), ("adam", ("--optimizer", "best")),
