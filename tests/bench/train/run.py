@@ -1,6 +1,6 @@
 """`lepton train` beside PyTorch, Keras and scikit-learn, in one run on one machine.
 
-    python run.py LEPTON [--repeats 3] [--cores 1 2] [--rows 200000]
+    python run.py LEPTON [--repeats 3] [--cores 1 2] [--rows 200000] [--curves]
 
 Needs numpy, and those of torch, keras (any backend) and scikit-learn that are to be compared; what is not installed is
 said and left out. Not part of the tests.
@@ -9,7 +9,10 @@ wide: 200,000 x 28 float, 128-64-1 relu, Adam, binary cross-entropy, batches of 
 training alone (data in memory, network made), for lepton its own train_seconds; `cpu` is the process's CPU time over
 the same span, for lepton a run's less that of one with no epochs: on a busy machine it says more than the wall clock.
 mission: 1000 x 10, 64-64-1, batches of 32, 10 epochs, the last 100 rows validating: the whole process from start to a
-finished model, as a person waits for it. Each figure is the least of the repeats; runs of the rivals alternate."""
+finished model, as a person waits for it. Each figure is the least of the repeats; runs of the rivals alternate.
+--curves: no times; the mission's losses epoch by epoch beside the rivals' from the same first weights (those of
+tests/data/train/init.safetensors), rows in the order of the file, on random and on learnable labels. Exit code 1 where a
+loss differs by more than 1e-4."""
 
 import argparse
 import importlib.util
@@ -80,13 +83,55 @@ net.fit(x[:n], y[:n])
 if held: net.score(x[n:], y[n:])
 print(time.perf_counter() - begin, time.process_time() - cpu, net.loss_)
 """
+# Loss before each step averaged over the epoch, and of the held-out rows behind it, as every one of the three reports them.
+TORCH_CURVE = """
+import sys, json, numpy as np, torch
+torch.set_num_threads(1)
+data = np.load(DATA)
+x, y = torch.from_numpy(data['x']), torch.from_numpy(data['y']).float()
+layers = []
+for i in range(3):
+    layer = torch.nn.Linear(*data['w%d' % i].shape)
+    layer.weight.data, layer.bias.data = torch.from_numpy(data['w%d' % i].T.copy()), torch.from_numpy(data['b%d' % i])
+    layers += [layer, torch.nn.ReLU()]
+net, loss_of, n = torch.nn.Sequential(*layers[:-1]), torch.nn.BCEWithLogitsLoss(), len(x) - HELD
+step, curve = torch.optim.Adam(net.parameters(), eps=1e-8), []
+for _ in range(EPOCHS):
+    total = 0
+    for at in range(0, n, BATCH):
+        end = min(at + BATCH, n)
+        step.zero_grad()
+        loss = loss_of(net(x[at:end]).squeeze(1), y[at:end])
+        loss.backward()
+        step.step()
+        total += loss.item() * (end - at)
+    with torch.no_grad(): curve.append([total / n, loss_of(net(x[n:]).squeeze(1), y[n:]).item()])
+print(json.dumps(curve))
+"""
+KERAS_CURVE = """
+import os, json
+os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+import numpy as np, keras
+data = np.load(DATA)
+x, y = data['x'], data['y'].astype('float32')[:, None]
+net = keras.Sequential([keras.Input((x.shape[1],)), keras.layers.Dense(64, 'relu'), keras.layers.Dense(64, 'relu'),
+                        keras.layers.Dense(1)])
+net.set_weights([data['%s%d' % (k, i)] for i in range(3) for k in 'wb'])
+net.compile(keras.optimizers.Adam(0.001, epsilon=1e-8), keras.losses.BinaryCrossentropy(from_logits=True))
+n = len(x) - HELD
+done = net.fit(x[:n], y[:n], batch_size=BATCH, epochs=EPOCHS, verbose=0, shuffle=False, validation_data=(x[n:], y[n:]))
+print(json.dumps([list(pair) for pair in zip(done.history['loss'], done.history['val_loss'])]))
+"""
+CURVES = {"PyTorch": ("torch", TORCH_CURVE), "Keras": ("keras", KERAS_CURVE)}
 RIVALS = {"PyTorch": ("torch", TORCH), "Keras": ("keras", KERAS), "scikit-learn": ("sklearn", SKLEARN)}
 
 
-def make_data(folder, rows, width, name):
+def make_data(folder, rows, width, name, random=False):
     rng = np.random.default_rng(1)
     x = rng.normal(size=(rows, width)).astype(np.float32)
     y = (rng.random(rows) < 1 / (1 + np.exp(-x @ rng.normal(size=width)))).astype(np.int64)
+    if random:
+        y = rng.integers(0, 2, size=rows)
     base = os.path.join(folder, name)
     np.save(base + ".x.npy", x)
     np.save(base + ".y.npy", y)
@@ -149,6 +194,39 @@ def measure(program, names, base, cores, repeats, folder, *shape):
     return best
 
 
+def first_weights(root):
+    sys.path.insert(0, os.path.join(root, "tests", "support"))
+    import bundle
+    tensors = bundle.read_bundle(os.path.join(root, "tests", "data", "train", "init.safetensors"))[1]
+    return {**{"w%d" % i: tensors["layer%d.weight" % i] for i in range(3)},
+            **{"b%d" % i: tensors["layer%d.bias" % i] for i in range(3)}}
+
+
+def compare_curves(program, folder):
+    """The largest difference from any rival in any epoch."""
+    root, held, batch, epochs, worst = os.path.abspath(__file__ + "/../../../.."), 100, 32, 10, 0
+    for labels in ("learnable", "random"):
+        base = make_data(folder, 1000, 10, labels, labels == "random")
+        np.savez(base + ".npz", x=np.load(base + ".x.npy"), y=np.load(base + ".y.npy"), **first_weights(root))
+        command = [program, "train", base + ".csv", "--label", "y", "--spec", base + ".json", "--batch", str(batch),
+                   "--epochs", str(epochs), "--patience", "0", "--validate", "last:%d" % held, "--in-order", "--init",
+                   os.path.join(root, "tests", "data", "train", "init.safetensors"), "--json", "-o", base + ".safetensors"]
+        lines = [json.loads(line) for line in run(command, 1)[2].splitlines()]
+        ours = np.array([[e["loss"], e["valid"]["loss"]] for e in lines if e["event"] == "epoch"])
+        for name, (module, text) in CURVES.items():
+            if not importlib.util.find_spec(module):
+                print("%s is not installed here" % name)
+                continue
+            text = "DATA, HELD, BATCH, EPOCHS = %r, %d, %d, %d\n" % (base + ".npz", held, batch, epochs) + text
+            theirs = np.array(json.loads(run([sys.executable, "-c", text], 1)[2].splitlines()[-1]))
+            worst = max(worst, abs(ours - theirs).max())
+            for epoch, (a, b) in enumerate(zip(ours, theirs), 1):
+                print("curves, %s labels, %s: epoch %2d, training loss %.7f and %.7f, validation loss %.7f and %.7f" % (
+                    labels, name, epoch, a[0], b[0], a[1], b[1]))
+            print("curves, %s labels, %s: largest difference %.1e" % (labels, name, abs(ours - theirs).max()), flush=True)
+    return worst
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("lepton")
@@ -156,7 +234,11 @@ def main():
     parser.add_argument("--cores", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rows", type=int, default=200000)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--curves", action="store_true")
     o = parser.parse_args()
+    if o.curves:
+        with tempfile.TemporaryDirectory() as folder:
+            sys.exit(compare_curves(o.lepton, folder) > 1e-4)
     names = [n for n, (module, _) in RIVALS.items() if importlib.util.find_spec(module)]
     for name in set(RIVALS) - set(names):
         print("%s is not installed here" % name)
