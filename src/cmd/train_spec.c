@@ -54,8 +54,21 @@ static enum lp_code fit_spec(const struct lp_job_request *job, json_t **ret_spec
     return rc;
 }
 
+/* Fitting and training both read the data: what a pipe gave is gone behind the first. */
+static bool is_read_once(const char *path)
+{
+    struct stat info;
+    if (strcmp(path, "-") == 0) return true;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
 enum lp_code lp_train_spec(const struct lp_job_request *job, const char *path, json_t **ret_spec, struct lp_error *err)
 {
+    if (path == NULL && is_read_once(job->data))
+        return lp_fail(err, LP_E_INVALID, LP_FATAL,
+                       "%s: features are fitted before training, but this can be read only once: give --spec, made by "
+                       "`lepton fit`, or a file",
+                       job->data);
     return path != NULL ? read_spec(path, ret_spec, err) : fit_spec(job, ret_spec, err);
 }
 
