@@ -65,8 +65,8 @@ enum lp_code lp_learn(const struct lp_flights *flights, int first, int last, con
     uint64_t begin = lp_clock_ns();
     snprintf(data, sizeof data, "%.3900s/flights-%.16s.csv", folder, version);
     snprintf(learned.path, sizeof learned.path, "%.3900s/flights-%.16s.safetensors", folder, version);
-    LP_TRY(lp_flights_write(flights, first, last, data, err));
-    enum lp_code rc = fit(data, &spec, err);
+    enum lp_code rc = lp_flights_write(flights, first, last, data, err);
+    if (rc == LP_OK) rc = fit(data, &spec, err);
     if (rc == LP_OK) rc = train(data, spec, version, &result, err);
     json_decref(spec);
     unlink(data);
