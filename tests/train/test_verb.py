@@ -259,6 +259,10 @@ class Refusals(unittest.TestCase):
         bed.train(clicks(), "--label", "clicked", "--epochs", 1, "-o", first)
         self.refuse("--batch-norm", "--init", first, "--batch-norm", label="clicked")
         self.refuse("no category", "--embed", "f0=4", label="clicked")
+        done = subprocess.run([bed.LEPTON, "train", "-", "--label", "y", "-o", bed.path("never")], input="a,y\n1,0\n",
+                              capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, "only once.*--spec")
         file = clicks(group=np.repeat(np.arange(4), ROWS // 4))
         code, _, err = bed.run(file, "--label", "clicked", "--group", "group", "--folds", 5, "-o", bed.path("never"))
         self.assertEqual(code, 1)
