@@ -237,9 +237,7 @@ rd_kafka_error_t *sink_produce(struct lp_sink *sink, const struct lp_sink_messag
         parts[count].vtype = RD_KAFKA_VTYPE_HEADERS;
         parts[count++].u.headers = (rd_kafka_headers_t *)message->headers;
     }
-    lp_still_begin(sink->time);
     rd_kafka_error_t *error = rd_kafka_produceva(sink->client, parts, count);
-    lp_still_end();
     if (__builtin_expect(error != NULL, 0)) return error;
     sink->queued++;
     sink->queued_bytes += message->value.size + message->key.size;
@@ -252,11 +250,6 @@ enum lp_code lp_sink_send(struct lp_sink *sink, const struct lp_sink_message *me
     if (sink->options.patience != NULL) return sink_send_patiently(sink, message, err);
     rd_kafka_error_t *error = sink_produce(sink, message);
     return __builtin_expect(error != NULL, 0) ? sink_send_failed(error, message, err) : LP_OK;
-}
-
-void lp_sink_set_time(struct lp_sink *sink, uint64_t now_ns)
-{
-    sink->time = (struct timespec){.tv_sec = (time_t)(now_ns / 1000000000u), .tv_nsec = (long)(now_ns % 1000000000u)};
 }
 
 int lp_sink_poll(struct lp_sink *sink, int timeout_ms)

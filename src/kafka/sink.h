@@ -72,12 +72,6 @@ enum { LP_SINK_PARTITION_BY_KEY = -1 };
 LP_MUST_USE enum lp_code lp_sink_send(struct lp_sink *sink, const struct lp_sink_message *message,
                                       struct lp_error *err);
 
-/**
- * Messages sent from now on count as sent at this moment (monotonic, for linger.ms), which saves the client two looks
- * at the clock for each; 0: each at its own. For a batch, whose messages are sent within a millisecond.
- */
-void lp_sink_set_time(struct lp_sink *sink, uint64_t now_ns);
-
 /** Serve delivery reports, waiting up to timeout_ms for the first. Returns how many. */
 int lp_sink_poll(struct lp_sink *sink, int timeout_ms);
 /** Wait until all is reported or timeout_ms passed (LP_E_TIMEOUT). */

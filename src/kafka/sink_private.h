@@ -6,7 +6,6 @@
 #include "kafka/client.h"
 #include "kafka/sink.h"
 #include "kafka/sink_park.h"
-#include "kafka/still.h"
 
 enum { TOPICS_MAX = 16 };
 
@@ -27,13 +26,12 @@ struct lp_sink {
     rd_kafka_t *client;
     lp_sink_report *report;
     void *context;
-    uint32_t queued;      /* sent and not reported */
-    size_t queued_bytes;  /* keys and values of those */
-    int reported;         /* since the poll at hand began */
-    struct timespec time; /* of what is sent now, as lp_sink_set_time; 0: its own */
-    bool has_tickets;     /* a report callback was given */
-    bool parked;          /* patient: some topic's park is in use */
-    bool hangs;           /* a client could not be destroyed: its opaque pointer stays allocated for good */
+    uint32_t queued;     /* sent and not reported */
+    size_t queued_bytes; /* keys and values of those */
+    int reported;        /* since the poll at hand began */
+    bool has_tickets;    /* a report callback was given */
+    bool parked;         /* patient: some topic's park is in use */
+    bool hangs;          /* a client could not be destroyed: its opaque pointer stays allocated for good */
     uint32_t topic_count;
     struct lp_sink_topic topics[TOPICS_MAX];
     struct sink_txn *txn; /* NULL: not transactional */

@@ -51,7 +51,6 @@ enum lp_code lp_lane_send(struct lp_lane *lane, const struct lp_sink_message *me
                            "stopped while the producer's queue was full: %u messages not acknowledged",
                            lp_sink_queued(lane->sink));
         /* lp_lane_full keeps what is in flight at half of the queue: only a very large batch comes here. */
-        lp_sink_set_time(lane->sink, 0);
         lp_sink_poll(lane->sink, QUEUE_FULL_WAIT_MS);
     }
 }
@@ -259,7 +258,6 @@ void lp_lane_flush_batch(struct lp_lane *lane)
     /* The quick look over all decides; the check by output only words the answer. */
     bool all_finite = scores_finite(kit->scores, (size_t)batch->row_count * kit->prediction.output_count);
     find_labels(lane, kit);
-    lp_sink_set_time(lane->sink, scored_ns);
     for (uint32_t i = 0; i < batch->record_count; i++) {
         struct lp_batch_record *record = &batch->records[i];
         if (lane->failed && !failed_before) { /* nothing behind the record that could not be sent */
@@ -274,7 +272,6 @@ void lp_lane_flush_batch(struct lp_lane *lane)
         }
         if (!send_prediction(lane, record)) lane->txn.broken = true;
     }
-    lp_sink_set_time(lane->sink, 0);
     lane->now_ns = lp_clock_ns();
     uint64_t first_ns = batch->deadline_ns - lane->wait_ns;
     lp_latency_add(&lane->stats.fill, begin_ns > first_ns ? begin_ns - first_ns : 0, 1);
