@@ -130,14 +130,16 @@ static bool admit(struct lp_source *source, struct source_slot *slot, const rd_k
         source_doubt(source, slot, offset);
         return false;
     }
-    int64_t low = -1, high = -1;
-    bool removed = known_bounds(source, slot, &low, &high) && low > slot->next; /* by retention: it does not come */
-    if (slot->exact && slot->asked < ASK_MAX && !removed) {
-        /* Either the record at `next` was removed meanwhile, or this one was fetched before the seek, which librdkafka
-         * before 2.4.0 may do more than once: ask again before a record is passed over. */
+    int64_t low = -1, high = -1, sought = slot->next;
+    /* By retention: what is asked for does not come, but what the log begins with does. */
+    if (known_bounds(source, slot, &low, &high) && low > sought) sought = low;
+    if (slot->exact && slot->asked < ASK_MAX && offset > sought) {
+        /* Either the record at `sought` was removed meanwhile, or this one was fetched before the seek, which
+         * librdkafka before 2.4.0 may do more than once: ask again before a record is passed over. */
         source->state.stale_records++;
         slot->asked++;
-        source_slot_hold(source, slot, slot->next);
+        note_gap(source, slot, sought);
+        source_slot_hold(source, slot, sought);
         slot->wanted = true;
         source->attention = true;
         return false;

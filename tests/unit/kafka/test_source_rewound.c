@@ -1,3 +1,4 @@
+// wrap: rd_kafka_get_watermark_offsets
 /*
  * A record from before our offset: librdkafka has set the partition back, or the topic was made anew under the
  * consumer. By the time its first record is here a new log may be longer than our offset, so its end tells nothing; the
@@ -11,6 +12,20 @@
 #include "support/kafka_bed_shared.h" /* after functions with a parameter of that name */
 
 enum { COUNT = 50 };
+
+static int64_t log_begin = -1; /* where every log begins; -1: where it does */
+
+rd_kafka_resp_err_t __real_rd_kafka_get_watermark_offsets(rd_kafka_t *client, const char *topic, int32_t partition,
+                                                          int64_t *low, int64_t *high);
+rd_kafka_resp_err_t __wrap_rd_kafka_get_watermark_offsets(rd_kafka_t *client, const char *topic, int32_t partition,
+                                                          int64_t *low, int64_t *high);
+rd_kafka_resp_err_t __wrap_rd_kafka_get_watermark_offsets(rd_kafka_t *client, const char *topic, int32_t partition,
+                                                          int64_t *low, int64_t *high)
+{
+    rd_kafka_resp_err_t code = __real_rd_kafka_get_watermark_offsets(client, topic, partition, low, high);
+    if (log_begin >= 0) *low = log_begin;
+    return code;
+}
 
 static void plant(struct member *member, int64_t offset)
 {
@@ -119,6 +134,35 @@ static void an_assignment_that_the_client_begins_at_its_second_record_is_asked_f
     tally_done(&tally);
 }
 
+/* Retention has removed what was asked for, and the client begins behind what is left. */
+static void what_retention_has_left_is_not_passed_over(void **state)
+{
+    enum { BEGIN = 3 };
+    struct tally tally;
+    struct member member = {.name = "left"};
+    struct lp_source_state seen;
+    (void)state;
+    tally_init(&tally);
+    bed_topic(&bed, "left", 1);
+    member_join(&member, &bed, "left", "g-left", LP_START_EARLIEST, &tally);
+    for (int i = 0; i < 500 && member.open_count == 0; i++) member_poll(&member, 20);
+    assert_int_equal(member.open_count, 1);
+    log_begin = BEGIN;
+    plant(&member, BEGIN + 2);
+    assert_int_equal(member.records, 0);
+    bed_produce(&bed, "left", 1, 0, COUNT);
+    member.last_offset[0] = BEGIN - 1;
+    for (int i = 0; i < 500 && member.records < COUNT - BEGIN; i++) member_poll(&member, 20);
+    log_begin = -1;
+    assert_int_equal(member.records, COUNT - BEGIN);
+    assert_int_equal(member.first_offset[0], BEGIN);
+    lp_source_get_state(member.source, &seen);
+    assert_int_equal(seen.offset_gap_records, BEGIN);
+    assert_int_equal(member.events[LP_SOURCE_GAP], 1);
+    member_leave(&member);
+    tally_done(&tally);
+}
+
 static void nothing_is_read_while_a_transaction_is_ended_although_its_log_begins_anew(void **state)
 {
     struct tally tally;
@@ -150,6 +194,7 @@ int main(void)
         cmocka_unit_test(a_partition_that_the_client_sets_back_goes_on_where_it_was),
         cmocka_unit_test(a_log_that_begins_anew_is_read_from_there_although_it_is_longer_than_the_offset),
         cmocka_unit_test(an_assignment_that_the_client_begins_at_its_second_record_is_asked_for_the_first),
+        cmocka_unit_test(what_retention_has_left_is_not_passed_over),
         cmocka_unit_test(nothing_is_read_while_a_transaction_is_ended_although_its_log_begins_anew),
         cmocka_unit_test(what_a_seek_left_over_is_still_dropped),
     };
