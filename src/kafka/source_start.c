@@ -128,6 +128,7 @@ static void disbelieve(struct lp_source *source, struct source_slot *slot, int64
                      topic, slot->partition, source->options.group_id, slot->known.committed, end);
         slot->known = (struct source_known){.committed = -1, .seen = -1};
         slot->begun = false;
+        source->topics[slot->topic_index].first_count = 0; /* for input.start=latest: all of it came later */
         return;
     }
     if (slot->no_offset_ns == 0) slot->no_offset_ns = now_ns;

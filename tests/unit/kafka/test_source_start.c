@@ -186,13 +186,17 @@ static void a_late_answer_about_the_begin_of_a_log_sets_no_partition_back(void *
 }
 
 /* A member whose group has committed all but the last ten records of each partition; they were handed over, too. */
-static void join_and_commit(struct member *member, const char *topic, const char *group, struct tally *tally)
+static void join_and_commit(struct member *member, const char *topic, const char *group, enum lp_input_start start,
+                            struct tally *tally)
 {
     struct lp_source_offsets *offsets = NULL;
     tally_init(tally);
     bed_topic(&bed, topic, PARTITIONS);
+    member_join(member, &bed, topic, group, start, tally);
+    assert_true(poll_until_open(member));
+    for (uint32_t slot = 0; slot < PARTITIONS; slot++)
+        while (lp_source_position(member->source, slot) < 0) member_poll(member, 20);
     bed_produce(&bed, topic, PARTITIONS, 0, COUNT);
-    member_join(member, &bed, topic, group, LP_START_EARLIEST, tally);
     assert_true(member_poll_until(member, PARTITIONS * COUNT));
     for (uint32_t slot = 0; slot < PARTITIONS; slot++) lp_source_store(member->source, slot, COUNT - 10);
     BED_OK(lp_source_take_offsets(member->source, &offsets, &bed_err));
@@ -209,7 +213,7 @@ static void a_group_that_denies_what_it_had_sets_no_partition_back(void **state)
     struct tally tally;
     struct member member = {.name = "denied", .store_nothing = true, .transactional = true};
     (void)state;
-    join_and_commit(&member, "denied", "g-denied", &tally);
+    join_and_commit(&member, "denied", "g-denied", LP_START_EARLIEST, &tally);
     committed_to_deny = UINT32_MAX;
     lp_source_rewind(member.source);
     assert_true(member_poll_until(&member, PARTITIONS * (COUNT + 10)));
@@ -227,7 +231,7 @@ static void a_group_that_denies_what_it_had_for_a_moment_is_asked_again(void **s
     struct tally tally;
     struct member member = {.name = "moment", .transactional = true, .store_nothing = true};
     (void)state;
-    join_and_commit(&member, "moment", "g-moment", &tally);
+    join_and_commit(&member, "moment", "g-moment", LP_START_EARLIEST, &tally);
     /* The group has another's offset by the time it is asked. */
     committed_to_deny = 2;
     lp_source_rewind(member.source);
@@ -239,12 +243,11 @@ static void a_group_that_denies_what_it_had_for_a_moment_is_asked_again(void **s
     tally_done(&tally);
 }
 
-static void a_log_that_ends_before_what_the_group_had_is_begun_at_once(void **state)
+static void begin_a_shorter_log(const char *topic, const char *group, enum lp_input_start start)
 {
     struct tally tally;
     struct member member = {.name = "shorter", .store_nothing = true, .transactional = true};
-    (void)state;
-    join_and_commit(&member, "shorter", "g-shorter", &tally);
+    join_and_commit(&member, topic, group, start, &tally);
     committed_to_deny = UINT32_MAX;
     log_end = 5; /* made anew: the mock cannot */
     lp_source_rewind(member.source);
@@ -259,6 +262,19 @@ static void a_log_that_ends_before_what_the_group_had_is_begun_at_once(void **st
     tally_done(&tally);
 }
 
+static void a_log_that_ends_before_what_the_group_had_is_begun_at_once(void **state)
+{
+    (void)state;
+    begin_a_shorter_log("shorter", "g-shorter", LP_START_EARLIEST);
+}
+
+/* latest is about what stood in the topic when we first looked: a topic that was made anew came later. */
+static void a_log_that_was_made_anew_is_read_whole_with_latest_too(void **state)
+{
+    (void)state;
+    begin_a_shorter_log("renewed", "g-renewed", LP_START_LATEST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +285,7 @@ int main(void)
         cmocka_unit_test(a_group_that_denies_what_it_had_sets_no_partition_back),
         cmocka_unit_test(a_group_that_denies_what_it_had_for_a_moment_is_asked_again),
         cmocka_unit_test(a_log_that_ends_before_what_the_group_had_is_begun_at_once),
+        cmocka_unit_test(a_log_that_was_made_anew_is_read_whole_with_latest_too),
         cmocka_unit_test(offsets_that_cannot_be_asked_for_hold_the_partition_until_they_can),
     };
     return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
