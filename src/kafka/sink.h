@@ -121,8 +121,9 @@ void lp_sink_commit(struct lp_sink *sink, struct lp_source_offsets *offsets);
 /** Drop what is kept, and abort the open transaction; what is under way already ends as it ends. An event follows. */
 void lp_sink_abort(struct lp_sink *sink);
 /** True: a call of the client has not come back long after its time-out (librdkafka hangs), and why into err. The sink
- * does nothing any more: only another process can go on. */
-bool lp_sink_txn_hung(const struct lp_sink *sink, struct lp_error *err);
+ * does nothing any more: only another process can go on. Lane thread, with every turn: time without a look counts
+ * little. */
+bool lp_sink_txn_hung(struct lp_sink *sink, struct lp_error *err);
 /** Wait up to timeout_ms for what is under way. */
 void lp_sink_txn_wait(struct lp_sink *sink, int timeout_ms);
 /** Why what is under way is tried again and again; false: it is not. Any thread. */

@@ -15,6 +15,7 @@ enum {
     TRANSACTION_TIMEOUT_MS = 15000, /* how long a dead lane holds read_committed readers up */
     END_TIMEOUT_MS = 2500,          /* longer than a call that asks again */
     HUNG_MS = 45000,                /* several times the longest time-out that a call is given */
+    LOOK_MAX_MS = 5000,             /* of the time between two looks at a call, so much counts */
     OVERHEAD_BYTES = 64,            /* of a message within its batch, at most; and of each header */
     LIBRDKAFKA_MIN = 0x020002ff     /* what it was tested with */
 };
@@ -233,11 +234,17 @@ void lp_sink_abort(struct lp_sink *sink)
     give(sink, sink_txn_abort_job);
 }
 
-bool lp_sink_txn_hung(const struct lp_sink *sink, struct lp_error *err)
+bool lp_sink_txn_hung(struct lp_sink *sink, struct lp_error *err)
 {
     struct sink_txn *txn = sink->txn;
     uint64_t since_ns = atomic_load(&txn->call_ns), now_ns = lp_clock_ns();
-    if (since_ns == 0 || now_ns < since_ns + HUNG_MS * UINT64_C(1000000)) return false;
+    uint64_t step_ns = since_ns == txn->watched_ns ? now_ns - txn->looked_ns : 0;
+    if (since_ns != txn->watched_ns) txn->waited_ns = 0;
+    txn->watched_ns = since_ns;
+    txn->looked_ns = now_ns;
+    /* A process that was stopped finds the clock ahead, but the call has not had that time. */
+    txn->waited_ns += step_ns < LOOK_MAX_MS * UINT64_C(1000000) ? step_ns : LOOK_MAX_MS * UINT64_C(1000000);
+    if (since_ns == 0 || txn->waited_ns < HUNG_MS * UINT64_C(1000000)) return false;
     lp_fail(err, LP_E_TIMEOUT, LP_FATAL,
             "%s: %s has not come back from librdkafka for %d s, whatever time it was given: a new process ends what it "
             "left open: restart",

@@ -35,6 +35,10 @@ struct sink_txn {
     atomic_bool stop;             /* the committer gives up trying */
     atomic_uint_fast64_t call_ns; /* since when the committer is in a call of librdkafka; 0: it is in none */
     _Atomic(const char *) call;   /* which */
+    /* of the lane, which watches the call */
+    uint64_t watched_ns; /* its call_ns at the last look */
+    uint64_t looked_ns;  /* the last look */
+    uint64_t waited_ns;  /* how long it was seen to last */
 
     /* of the client's owner */
     bool broken; /* only an abort mends it */
