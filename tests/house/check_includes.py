@@ -23,7 +23,7 @@ OWNED = {
     "mpi.h": {"mpi"},
     "openblas": {"kernels"},
     "openssl/": {"model", "control"},
-    "jansson.h": {"decode", "data", "model", "import", "fit", "train", "control", "demo", "cmd"},
+    "jansson.h": {"decode", "data", "model", "import", "fit", "train", "optimize", "control", "demo", "cmd"},
     "zlib.h": {"demo", "data", "cmd"},
     "zstd.h": {"data", "cmd"},
     "snappy-c.h": {"data"},

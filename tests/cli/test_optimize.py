@@ -1,0 +1,287 @@
+"""lepton optimize: a trained network's int8, bf16 and pruned forms against numpy; the pick keeps to its limits; what is
+written serves; wrong use and bad data. Times are only asked to be positive."""
+
+import json
+import os
+import unittest
+import xml.dom.minidom
+
+import numpy as np
+from program import bundle, path, reference, run, score, write
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+COLUMNS, ROWS = 5, 1500
+FAST = ("--seconds", "20ms")
+
+
+def rows_of(seed, count):
+    rng = np.random.default_rng(seed)
+    x = np.round(rng.normal(size=(count, COLUMNS)) * [1, 3, 1, 0.5, 1], 4)
+    margin = 2 * np.tanh(x[:, 0] * x[:, 1]) + x[:, 2] - 4 * x[:, 3] ** 2
+    return x, rng.random(count) < 1 / (1 + np.exp(-margin)), margin
+
+
+def csv(name, x, label, labels):
+    lines = [",".join(["f%d" % i for i in range(COLUMNS)] + [label])]
+    lines += [",".join(["%.4f" % v for v in row] + [str(y)]) for row, y in zip(x, labels)]
+    return write(name, "\n".join(lines) + "\n")
+
+
+def train(name, label, labels, *more):
+    x, truth, margin = rows_of(1, 2000)
+    data = csv(name + ".csv", x, label, labels(truth, margin))
+    code, _, err = run("train", data, "--label", label, "--layers", "16,8", "--epochs", "6", "-o",
+                       path(name + ".safetensors"), *more)
+    if code != 0:
+        raise AssertionError(err)
+    return path(name + ".safetensors")
+
+
+def log_loss(margin, truth):
+    p = 1 / (1 + np.exp(-margin.astype(np.float32))).astype(np.float64)
+    return -np.log(np.where(truth, p, 1 - p))
+
+
+def auc(margin, truth):
+    ones, zeros = margin[truth][:, None], margin[~truth][None, :]
+    return ((ones > zeros).sum() + 0.5 * (ones == zeros).sum()) / (ones.size * zeros.size)
+
+
+def quantized(x, w, low, high):
+    """The product of the formulas in the bundle's contract, in whole numbers."""
+    f = np.float32
+    ws = np.abs(w).max(axis=0) / f(127)
+    q = np.rint(w / ws).astype(np.int64)
+    s = (f(high) - f(low)) / f(255)
+    z = np.clip(np.rint(-f(low) / s), 0, 255)
+    u = np.clip(np.rint(x * (f(1) / s)) + z, 0, 255)
+    return s * ws * ((u - z).astype(np.int64) @ q).astype(f)
+
+
+class Optimize(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.model = train("clicks", "clicked", lambda truth, margin: truth.astype(int))
+        cls.x, cls.truth, _ = rows_of(2, ROWS)
+        cls.valid = csv("valid.csv", cls.x, "clicked", cls.truth.astype(int))
+        cls.manifest, cls.tensors = bundle.read_bundle(cls.model)
+        cls.all = cls.answer(cls.model, cls.valid, "--price-per-core-hour", "0.04")
+        cls.named = {v["name"]: v for v in cls.all["variants"]}
+
+    @staticmethod
+    def answer(model, data, *arguments, label="clicked"):
+        code, out, err = run("optimize", model, "--data", data, "--label", label, *FAST, "--json", *arguments)
+        if (code, err) != (0, ""):
+            raise AssertionError(err)
+        return json.loads(out)
+
+    def cleaned(self):
+        records = [{"f%d" % i: float("%.4f" % v) for i, v in enumerate(row)} for row in self.x]
+        parts = reference.clean(self.manifest, self.tensors, reference.columns_of(self.manifest, records))
+        return np.concatenate([p.columns for p in parts], axis=1).astype(np.float32)
+
+    def forward(self, product, change=lambda w: w):
+        """Margins; product(layer, input, weight)."""
+        value = self.cleaned()
+        for i, op in enumerate(self.manifest["graph"]):
+            value = product(i, value, change(self.tensors[op["weight"]])) + self.tensors[op["bias"]]
+            if op.get("activation") == "relu":
+                value = np.maximum(value, 0)
+        return value[:, 0]
+
+    def ranges(self):
+        """What goes into each layer of the original, zero included."""
+        found = {}
+
+        def product(i, x, w):
+            found[i] = (min(0, x.min()), max(0, x.max()))
+            return x @ w
+
+        self.forward(product)
+        return found
+
+    def check(self, name, margin, tolerance):
+        got = self.named[name]
+        loss, first = log_loss(margin, self.truth).mean(), log_loss(self.forward(lambda i, x, w: x @ w), self.truth)
+        self.assertAlmostEqual(got["loss"]["value"], loss, delta=tolerance)
+        self.assertAlmostEqual(got["loss"]["difference"], loss - first.mean(), delta=2 * tolerance)
+        self.assertAlmostEqual(got["auc"]["value"], auc(margin, self.truth), delta=tolerance)
+        self.assertAlmostEqual(got["accuracy"]["value"], ((margin >= 0) == self.truth).mean(), delta=2 / ROWS)
+
+    def test_the_original_is_scored_as_numpy_scores_it(self):
+        self.assertEqual(self.all["rows"], ROWS)
+        self.assertEqual(self.all["variants"][0]["name"], "original")
+        self.check("original", self.forward(lambda i, x, w: x @ w), 1e-6)
+        self.assertEqual(self.named["original"]["loss"]["difference"], 0)
+
+    def test_int8_is_the_product_of_whole_numbers_that_numpy_computes(self):
+        ranges = self.ranges()
+        self.check("int8 min/max", self.forward(lambda i, x, w: quantized(x, w, *ranges[i])), 2e-5)
+
+    def test_one_layer_alone_is_quantized_for_its_sensitivity(self):
+        ranges = self.ranges()
+        for layer, op in enumerate(self.manifest["graph"]):
+            margin = self.forward(lambda i, x, w, one=layer: quantized(x, w, *ranges[i]) if i == one else x @ w)
+            self.check("only " + op["weight"], margin, 2e-5)
+        worst = max((v for v in self.named.values() if v["name"].startswith("only ")), key=lambda v: v["loss"]["value"])
+        self.assertIn("int8 but " + worst["name"][5:], self.named)
+
+    def test_bf16_weights_round_to_nearest_even(self):
+        def change(w):
+            bits = w.view(np.uint32).astype(np.uint64)
+            return (((bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16).astype(np.uint32)).view(np.float32)
+
+        # Kernels of bfloat16 round a layer's input too.
+        self.check("bf16", self.forward(lambda i, x, w: x @ w, change), 1e-3)
+
+    def test_pruning_sets_the_smallest_weights_to_zero_and_is_no_candidate(self):
+        def change(w):
+            flat = w.copy().reshape(-1)
+            flat[np.argsort(np.abs(flat), kind="stable")[:flat.size // 2]] = 0
+            return flat.reshape(w.shape)
+
+        self.check("pruned 50 %", self.forward(lambda i, x, w: x @ w, change), 1e-6)
+        self.assertFalse(self.named["pruned 50 %"]["candidate"])
+        self.assertTrue(any("pruning" in verdict for verdict in self.all["verdicts"]), self.all["verdicts"])
+
+    def test_intervals_are_those_of_a_paired_bootstrap(self):
+        margins = [self.forward(lambda i, x, w: x @ w),
+                   self.forward(lambda i, x, w: x @ w, lambda w: np.where(
+                       np.abs(w) >= np.sort(np.abs(w).ravel())[w.size // 2], w, 0).astype(np.float32))]
+        paired = log_loss(margins[1], self.truth) - log_loss(margins[0], self.truth)
+        rng = np.random.default_rng(0)
+        means = [paired[rng.integers(0, ROWS, ROWS)].mean() for _ in range(1000)]
+        low, high = np.percentile(means, [2.5, 97.5])
+        got = self.named["pruned 50 %"]["loss"]
+        self.assertAlmostEqual(got["low"], low, delta=0.15 * (high - low))
+        self.assertAlmostEqual(got["high"], high, delta=0.15 * (high - low))
+
+    def test_times_and_prices_fit_each_other(self):
+        for variant in self.all["variants"]:
+            if variant["name"].startswith("only "):
+                self.assertNotIn("ns_per_row", variant)
+                continue
+            self.assertGreater(variant["ns_per_row"], 0)
+            self.assertGreater(variant["p99_us"], 0)
+            self.assertAlmostEqual(variant["price_per_million"] / (variant["ns_per_row"] / 3.6e6 * 0.04), 1)
+            self.assertAlmostEqual(variant["rows_per_cpu_second"] * variant["ns_per_row"] / 1e9, 1)
+        self.assertLess(self.named["int8 min/max"]["bytes"], self.named["original"]["bytes"])
+
+    def test_a_form_is_dominated_when_another_is_as_good_in_all_and_better_in_one(self):
+        points = [(v["loss"]["value"], v["ns_per_row"], v["bytes"], v) for v in self.all["variants"] if v["candidate"]]
+        for *mine, variant in points:
+            beaten = any(all(a <= b for a, b in zip(theirs, mine)) and theirs != mine for *theirs, _ in points)
+            self.assertEqual(variant["dominated"], beaten, variant["name"])
+
+    def test_the_pick_keeps_to_its_limits_and_serves(self):
+        small = path("small.safetensors")
+        answer = self.answer(self.model, self.valid, "--max-loss-increase", "0.5", "-o", small)
+        candidates = [v for v in answer["variants"] if v["candidate"] and v["loss"]["high"] <= 0.5]
+        fastest = min(candidates, key=lambda v: v["ns_per_row"])
+        self.assertEqual(answer["picked"], fastest["name"])
+        manifest, _ = bundle.read_bundle(small)
+        if fastest["name"] != "original":
+            self.assertEqual(manifest["lineage"]["parent"], answer["sha256"])
+            self.assertIn(fastest["name"], manifest["lineage"]["steps"][-1])
+        self.assertTrue(manifest["golden"]["source"].startswith("lepton "))
+        self.assertEqual(run("check", small)[0], 0)
+        lines, _ = score(small, self.valid)
+        scores = np.array([json.loads(line)["scores"][0] for line in lines])
+        loss = -np.log(np.where(self.truth, scores, 1 - scores)).mean()
+        self.assertAlmostEqual(loss, fastest["loss"]["value"], delta=1e-6)
+
+    def test_a_limit_on_time_or_price_picks_the_least_loss(self):
+        answer = self.answer(self.model, self.valid, "--max-p99", "1000000")
+        candidates = [v for v in answer["variants"] if v["candidate"]]
+        self.assertEqual(answer["picked"], min(candidates, key=lambda v: v["loss"]["value"])["name"])
+        limit = "1e-12"
+        code, _, err = run("optimize", self.model, "--data", self.valid, "--label", "clicked", *FAST, "--max-price",
+                           limit, "--price-per-core-hour", "1", "-o", path("never.safetensors"))
+        self.assertEqual(code, 1)
+        self.assertIn("no form of the model keeps to the limits", err)
+        self.assertFalse(os.path.exists(path("never.safetensors")))
+
+    def test_the_page_and_the_picture_stand_alone(self):
+        code, out, err = run("optimize", self.model, "--data", self.valid, "--label", "clicked", *FAST, "--html",
+                             path("o.html"), "--svg", path("o.svg"))
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("one layer alone in int8", out)
+        picture = xml.dom.minidom.parse(path("o.svg"))
+        self.assertEqual(len(picture.getElementsByTagName("circle")), 8)
+        with open(path("o.html"), encoding="utf-8") as file:
+            page = file.read()
+        self.assertIn("<svg", page)
+        self.assertNotIn("src=", page)
+
+    def test_regression_and_several_classes_have_their_own_loss(self):
+        x, _, margin = rows_of(2, ROWS)
+        model = train("value", "y", lambda truth, m: np.round(10 * m, 3), "--task", "regression")
+        answer = self.answer(model, csv("value-valid.csv", x, "y", np.round(10 * margin, 3)), label="y")
+        lines, _ = score(model, path("value-valid.csv"))
+        got = np.array([json.loads(line)["scores"][0] for line in lines])
+        rmse = np.sqrt(((got - np.round(10 * margin, 3)) ** 2).mean())
+        self.assertEqual(answer["loss"], "RMSE")
+        self.assertAlmostEqual(answer["variants"][0]["loss"]["value"] / rmse, 1, delta=1e-6)
+        self.assertNotIn("auc", answer["variants"][0])
+
+        def names(m):
+            return np.array(["low", "mid", "top"])[(m > -1).astype(int) + (m > 1)]
+
+        model = train("bins", "kind", lambda truth, m: names(m))
+        answer = self.answer(model, csv("bins-valid.csv", x, "kind", names(margin)), label="kind")
+        manifest, _ = bundle.read_bundle(model)
+        lines, _ = score(model, path("bins-valid.csv"))
+        got = np.array([json.loads(line)["scores"] for line in lines])
+        at = np.array([manifest["labels"].index(n) for n in names(margin)])
+        loss = -np.log(got[np.arange(ROWS), at]).mean()
+        self.assertAlmostEqual(answer["variants"][0]["loss"]["value"], loss, delta=1e-6)
+        self.assertAlmostEqual(answer["variants"][0]["accuracy"]["value"], (got.argmax(axis=1) == at).mean(), delta=1e-9)
+
+    def test_an_ensemble_loses_its_last_trees(self):
+        trees = os.path.join(HERE, "../data/trees/lightgbm4.7-binary")
+        model = path("trees.safetensors")
+        self.assertEqual(run("import", trees + ".txt", "-o", model)[0], 0)
+        manifest, _ = bundle.read_bundle(model)
+        records = bundle.random_records(manifest, {}, 300, 4)
+        truth = np.random.default_rng(4).integers(0, 2, 300)
+        data = write("trees.jsonl", "".join(json.dumps({**r, "truth": int(t)}) + "\n" for r, t in zip(records, truth)))
+        out = path("fewer.safetensors")
+        answer = self.answer(model, data, "--max-loss-increase", "100", "-o", out, label="truth")
+        names = [v["name"] for v in answer["variants"]]
+        self.assertTrue(any(name.startswith("first ") for name in names), names)
+        self.assertEqual(run("check", out)[0], 0)
+        losses = {v["name"]: v["loss"]["value"] for v in answer["variants"]}
+        lines, _ = score(out, data)
+        scores = np.array([json.loads(line)["scores"][0] for line in lines])
+        loss = -np.log(np.where(truth == 1, scores, 1 - scores)).mean()
+        self.assertAlmostEqual(loss, losses[answer["picked"]], delta=1e-5)
+
+    def refused(self, code, text, *arguments):
+        got, _, err = run("optimize", *arguments)
+        self.assertEqual(got, code, err)
+        self.assertIn(text, err)
+
+    def test_wrong_use_and_bad_data_say_what_is_wrong(self):
+        data = ("--data", self.valid)
+        self.refused(2, "--data FILE is missing", self.model)
+        self.refused(2, "must pick one", self.model, *data, "-o", path("x"))
+        self.refused(2, "--max-price needs", self.model, *data, "--max-price", "1")
+        self.refused(2, "not a number", self.model, *data, "--max-loss-increase", "some")
+        self.refused(2, "at least 0", self.model, *data, "--max-p99", "-1")
+        self.refused(2, "not a positive number", self.model, *data, "--price-per-core-hour", "0")
+        self.refused(1, "the label `label` is missing", self.model, *data)
+        self.refused(1, "No such file", self.model, "--data", path("none.csv"))
+        three = csv("three.csv", self.x[:3], "clicked", [0, 1, 2])
+        self.refused(1, "not a label of the model", self.model, "--data", three, "--label", "clicked")
+        empty = csv("empty.csv", self.x[:0], "clicked", [])
+        self.refused(1, "no good record", self.model, "--data", empty, "--label", "clicked")
+
+    def test_one_row_of_one_class_has_no_auc(self):
+        one = csv("one.csv", self.x[:1], "clicked", [1])
+        answer = self.answer(self.model, one)
+        self.assertEqual((answer["rows"], answer["batch"]), (1, 1))
+        self.assertNotIn("auc", answer["variants"][0])
+
+
+if __name__ == "__main__":
+    unittest.main()
