@@ -122,7 +122,7 @@ static void put_point(struct lp_buffer *out, const struct lp_optimized *o, const
                      v->candidate && !v->dominated ? color : "#fff", color);
     lp_buffer_format(out, "<text x='%d' y='%.1f' style='fill:%s'>", WIDTH - RIGHT + 10, label_y, color);
     put_text(out, v->name);
-    lp_buffer_text(out, "</text>");
+    lp_buffer_text(out, v->judged.quality.loss > a->high_y ? " (beyond)</text>" : "</text>");
 }
 
 static int by_loss(const void *a, const void *b)

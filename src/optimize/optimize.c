@@ -183,7 +183,7 @@ static void judge_kind(struct lp_optimized *o, const char *what, uint32_t kinds)
     const struct lp_interval *d = &v->differences.loss;
     char *text = o->verdicts[o->verdict_count++];
     if (fast->speed.ns >= gain * first->speed.ns)
-        snprintf(text, LP_VERDICT_BYTES, "%s does not pay on this CPU: a row takes %.4g ns at best, the original %.4g",
+        snprintf(text, LP_VERDICT_BYTES, "%s does not pay on this CPU: a row takes %.1f ns at best, the original %.1f",
                  what, fast->speed.ns, first->speed.ns);
     else if (v == good)
         snprintf(text, LP_VERDICT_BYTES,
