@@ -1,6 +1,7 @@
 /* The picked variant as a bundle that a worker takes. */
 #include "optimize/variants.h"
 
+#include "model/write.h"
 #include "train/export.h"
 #include "train/record.h"
 
@@ -42,6 +43,9 @@ enum lp_code lp_optimize_encode(const struct lp_optimized *o, const struct lp_va
     json_t *golden = NULL;
     uint32_t count = 0;
     enum lp_code rc;
+    if (variant->kind == LP_VARIANT_ORIGINAL)
+        return lp_bundle_encode(o->model->bundle->manifest_json, o->model->bundle->tensors,
+                                o->model->bundle->tensor_count, out, err);
     lp_buffer_init(&records, SIZE_MAX / 2);
     snprintf(step, sizeof step, "lepton optimize: %s; %s %+.3g (95 %%: %+.3g to %+.3g) on %u rows", variant->name,
              lp_optimize_loss_name(o->model->bundle), variant->differences.loss.difference,

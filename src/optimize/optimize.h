@@ -89,8 +89,9 @@ double lp_optimize_price(const struct lp_variant *variant, double price_per_core
 const struct lp_variant *lp_optimize_pick(const struct lp_optimized *optimized, const struct lp_limits *limits);
 
 /**
- * The bundle of a variant: lineage, golden rows of the parent's records (invented ones when it has none) as this build
- * scores them, verified as a worker does. The tolerance of the margins is what rounding moves them anyway.
+ * The bundle of a variant; of the original what it was, golden rows and all. Of others: lineage, golden rows of the
+ * parent's records (invented ones when it has none) as this build scores them, verified as a worker does. The tolerance
+ * of the margins is what rounding moves them anyway.
  */
 LP_MUST_USE enum lp_code lp_optimize_encode(const struct lp_optimized *optimized, const struct lp_variant *variant,
                                             struct lp_buffer *out, struct lp_error *err);

@@ -11,6 +11,21 @@
 enum { BINS = 4096, RUN_ROWS = 256 };
 static const double tail = 0.0005;
 
+/* Only what leads to `value` stays: a graph has no op without use. Ops read values made before them. */
+static enum lp_code keep_way_to(const struct lp_bundle *bundle, uint32_t value, json_t *graph, struct lp_error *err)
+{
+    bool *needed = calloc((size_t)bundle->op_count + 1, sizeof *needed);
+    if (needed == NULL) return lp_fail_memory(err, bundle->op_count);
+    needed[value] = true;
+    for (uint32_t op = bundle->op_count; op-- > 0;) {
+        if (!needed[op + 1]) json_array_remove(graph, op);
+        for (uint32_t i = 0; needed[op + 1] && i < bundle->ops[op].input_count; i++)
+            needed[bundle->ops[op].inputs[i]] = true;
+    }
+    free(needed);
+    return LP_OK;
+}
+
 /* The graph up to `value`, its output taken as it is. */
 static enum lp_code cut(const struct lp_bundle *bundle, uint32_t value, struct lp_bundle **ret_cut,
                         struct lp_error *err)
@@ -20,11 +35,11 @@ static enum lp_code cut(const struct lp_bundle *bundle, uint32_t value, struct l
     struct lp_buffer bytes;
     lp_buffer_init(&bytes, SIZE_MAX / 2);
     LP_TRY(lp_draft_new(bundle, &draft, err));
-    while (json_array_size(draft->graph) > value) json_array_remove(draft->graph, json_array_size(draft->graph) - 1);
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) json_object_del(draft->manifest, gone[i]);
     json_object_set_new(draft->manifest, "task", json_string("regression"));
     json_object_set_new(draft->manifest, "output", json_pack("{s:s}", "link", "identity"));
-    enum lp_code rc = lp_draft_encode(draft, &bytes, err);
+    enum lp_code rc = keep_way_to(bundle, value, draft->graph, err);
+    if (rc == LP_OK) rc = lp_draft_encode(draft, &bytes, err);
     if (rc == LP_OK) rc = lp_bundle_parse(lp_buffer_span(&bytes), ret_cut, err);
     lp_buffer_done(&bytes);
     lp_draft_free(draft);

@@ -256,6 +256,19 @@ class Optimize(unittest.TestCase):
         loss = -np.log(np.where(truth == 1, scores, 1 - scores)).mean()
         self.assertAlmostEqual(loss, losses[answer["picked"]], delta=1e-5)
 
+    def test_layers_behind_branches_are_calibrated(self):
+        model = os.path.join(HERE, "../data/golden/net_deepfm.safetensors")
+        manifest, tensors = bundle.read_bundle(model)
+        records = bundle.random_records(manifest, tensors, 200, 3)
+        lines, _ = score(model, write("plain.jsonl", "".join(json.dumps(r) + "\n" for r in records)))
+        truth = [int(json.loads(line)["scores"][0] >= 0.5) for line in lines]
+        data = write("branches.jsonl", "".join(json.dumps({**r, "truth": t}) + "\n" for r, t in zip(records, truth)))
+        forms = {v["name"]: v for v in self.answer(model, data, label="truth")["variants"]}
+        self.assertEqual(forms["original"]["accuracy"]["value"], 1)
+        self.assertGreater(sum(name.startswith("only ") for name in forms), 1)
+        self.assertGreater(forms["int8 min/max"]["accuracy"]["value"], 0.95)
+        self.assertLess(forms["int8 min/max"]["bytes"], forms["original"]["bytes"])
+
     def refused(self, code, text, *arguments):
         got, _, err = run("optimize", *arguments)
         self.assertEqual(got, code, err)
