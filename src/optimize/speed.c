@@ -49,7 +49,7 @@ static void run_batch(const struct bed *bed, struct turn *turn)
     turn->at = turn->at + 2 * bed->batch <= bed->row_count ? turn->at + bed->batch : 0;
 }
 
-/* The rate without the clock in between, then each batch by itself. */
+/* The rate over many batches, since the least of single short ones is the clock's luck; then each batch by itself. */
 static void run_round(const struct bed *bed, struct turn *turn, uint32_t round, struct lp_speed *speed)
 {
     double start = now_ns(CLOCK_THREAD_CPUTIME_ID), *calls = turn->calls + (size_t)round * CALLS;
