@@ -1,7 +1,8 @@
 /*
  * Layer normalization over the values of a row, y = (x - mean) / sqrt(variance + epsilon) * weight + bias, the variance
  * as the mean of the squared differences (ONNX LayerNormalization, PyTorch's layer_norm). Sums in float, in lanes in
- * the vector kernels. NaN or an infinity in a row makes the row NaN; y may be x.
+ * the vector kernels; the mean is corrected by that of the differences, so that equal values of any size give 0 and not
+ * their rounding divided by itself. NaN or an infinity in a row makes the row NaN; y may be x.
  */
 #ifndef LP_KERNELS_NORM_H
 #define LP_KERNELS_NORM_H
