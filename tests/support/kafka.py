@@ -218,18 +218,29 @@ class Broker:
         """Dots of a setting are written as underscores: cleanup_policy="compact"."""
         self.create_topics({name: (partitions, config)})
 
+    @staticmethod
+    def settle(future):
+        try:
+            future.result(30)
+        except KafkaException as error:
+            # A controller that is slow to answer is asked again by the client, and has made it by then.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
     def create_topics(self, topics):
         """{name: (partitions, settings)} in one request."""
         copies = min(len(self._nodes), 3)
         made = [NewTopic(name, partitions, replication_factor=copies,
                          config={key.replace("_", "."): str(value) for key, value in settings.items()})
                 for name, (partitions, settings) in topics.items()]
-        for future in self.admin.create_topics(made).values():
+        for attempt in range(4):
             try:
-                future.result(30)
+                for future in self.admin.create_topics(made).values():
+                    self.settle(future)
+                break
             except KafkaException as error:
-                # A controller that is slow to answer is asked again by the client, and has made it by then.
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                # The client lets go of a bootstrap address once it knows the brokers, and of what it asked there.
+                if error.args[0].code() != KafkaError._DESTROY_BROKER or attempt == 3:
                     raise
 
         def led():

@@ -114,7 +114,7 @@ static enum lp_code pick_rows(struct lp_onnx *onnx, const struct lp_onnx_node *n
 {
     struct lp_onnx_value picked = *data;
     struct lp_graph_op op = {.input_count = 1, .rank = data->rank, .axis = axis, .step = 1};
-    uint64_t wide[LP_GRAPH_RANK_MAX], dims[LP_GRAPH_RANK_MAX + LP_ONNX_RANK_MAX];
+    uint64_t wide[LP_GRAPH_RANK_MAX] = {0}, dims[LP_GRAPH_RANK_MAX + LP_ONNX_RANK_MAX];
     uint32_t narrow[LP_GRAPH_RANK_MAX], elements;
     int64_t *list = NULL;
     LP_TRY(read_indices(onnx, node, indices, data->dims[axis], &list, err));
