@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = ("CMakeLists.txt", "src", "include", "schemas")
 # What the driver is told for each: the guarantee's own delivery, and faults that test it.
 TRIALS = {
-    "early_store": ["--delivery", "at_least_once", "--faults", "black_hole_and_kill,kill_worker"],
+    "early_store": ["--delivery", "at_least_once", "--rate", "2000", "--faults", "black_hole_and_kill"],
     "commit_outside": ["--delivery", "exactly_once", "--faults", "black_hole_and_kill,kill_worker"],
 }
 ROUNDS = 20
