@@ -2,6 +2,7 @@
 #include "infer/infer.h"
 
 #include "core/checked.h"
+#include "core/denormals.h"
 #include "infer/calibrate.h"
 #include "infer/plan.h"
 
@@ -9,10 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 enum { TREE_MARGINS_MAX = 64 * 1024 };
 
@@ -104,20 +101,6 @@ void lp_infer_free(struct lp_infer *infer)
 
 uint64_t lp_infer_step_rows(const struct lp_infer *infer) { return infer->step_rows; }
 
-#if defined(__x86_64__)
-/* Flush denormal results to zero, read denormal inputs as zero: they cost a dense layer ten times its time. */
-enum { FLUSH_DENORMALS = 0x8040 };
-static uint32_t get_mode(void) { return _mm_getcsr(); }
-static void set_mode(uint32_t mode, bool flush) { _mm_setcsr(flush ? mode | FLUSH_DENORMALS : mode); }
-#else
-static uint32_t get_mode(void) { return 0; }
-static void set_mode(uint32_t mode, bool flush)
-{
-    (void)mode;
-    (void)flush;
-}
-#endif
-
 static void load_rows(const struct lp_plan *plan, const struct lp_frame *frame)
 {
     if (plan->prefetch_count > 0) lp_plan_prefetch(plan, frame);
@@ -129,14 +112,14 @@ static void load_rows(const struct lp_plan *plan, const struct lp_frame *frame)
 static void run_steps(struct lp_infer *infer, const struct lp_frame *frame, uint32_t first, uint32_t end)
 {
     const struct lp_plan *plan = infer->plan;
-    uint32_t mode = get_mode();
+    uint32_t mode = lp_denormals_mode();
     bool flushes = false;
     for (uint32_t i = first; i < end; i++) {
         const struct lp_plan_step *step = &plan->steps[i];
-        if (step->flush != flushes) set_mode(mode, flushes = step->flush);
+        if (step->flush != flushes) lp_denormals_set(mode, flushes = step->flush);
         step->run(step, frame);
     }
-    if (flushes) set_mode(mode, false);
+    if (flushes) lp_denormals_set(mode, false);
     infer->step_rows += (uint64_t)(end - first) * frame->row_count;
 }
 

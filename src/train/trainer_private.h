@@ -35,6 +35,7 @@ struct lp_train_state {
     double best_loss, plateau_loss, rate_factor;
 };
 
+enum { LP_TRAIN_SCORE_ROWS = 256 }; /* rows that a thread scores at once */
 enum { LP_TRAIN_GO_WAIT, LP_TRAIN_GO_WORK, LP_TRAIN_GO_HOME };
 enum lp_train_work { LP_TRAIN_WORK_EPOCHS, LP_TRAIN_WORK_SCORE };
 
@@ -74,6 +75,9 @@ struct lp_trainer {
     enum lp_code rc; /* thread 0's */
     struct lp_error err;
 };
+
+/** Epochs until the last or a reason to stop, by every thread; what went wrong is in trainer->rc. */
+void lp_train_epochs_run(struct lp_train_worker *worker);
 
 /** One mini-batch, by every thread: order[first ...]. False: its loss is not finite (on every thread alike). */
 bool lp_train_step_run(struct lp_train_worker *worker, uint32_t first, uint32_t count, double *ret_loss);
