@@ -379,6 +379,14 @@ class Refused(Case):
                 self.refused(model([node("DynamicQuantizeLinear", "x", "q qs qz"), node("MatMulInteger", "q w qz", "m"),
                                     node("Cast", "m", "f", to=T.FLOAT), last], X, {"w": w, "t": np.int64([-1, 3])}), "scale")
 
+    def test_another_rows_scale(self):
+        w = RNG.integers(-128, 128, (4, 3)).astype(np.int8)
+        for zero, scale, why in (("rz", "qs", "another zero point"), ("qz", "rs", "a row's own scale")):
+            with self.subTest(why):
+                self.refused(model([node("DynamicQuantizeLinear", "x", "q qs qz"), node("Tanh", "x", "t"),
+                                    node("DynamicQuantizeLinear", "t", "r rs rz"), node("MatMulInteger", "q w " + zero, "m"),
+                                    node("Cast", "m", "f", to=T.FLOAT), node("Mul", "f " + scale, "y")], X, {"w": w}), why)
+
     def test_shapes(self):
         open_axis = model([node("Relu", "x", "y")], X)
         open_axis.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "F"

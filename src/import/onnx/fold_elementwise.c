@@ -137,7 +137,8 @@ enum lp_code lp_onnx_fold_binary(struct lp_onnx *onnx, const struct lp_onnx_node
     if (strcmp(node->op, "Mean") == 0) return lp_onnx_refuse(node, err, "constants");
     LP_TRY(meet_init(&meet, node, parts, 2, err));
     LP_TRY(lp_onnx_constant_new(onnx, computed(parts[0]->type), meet.rank, meet.dims, &made, err));
-    made->is_row_scale = parts[0]->is_row_scale || parts[1]->is_row_scale;
+    if (parts[0]->row_scale != 0 && parts[1]->row_scale != 0) return lp_onnx_refuse(node, err, "two scales of a row");
+    made->row_scale = parts[0]->row_scale | parts[1]->row_scale;
     for (uint32_t i = 0; i < 2; i++) made->is_spread |= parts[i]->is_spread && parts[i]->rank == made->rank;
     bool are_whole = lp_onnx_type_whole(parts[0]->type) && lp_onnx_type_whole(parts[1]->type);
     for (uint64_t i = 0; i < made->count; i++, meet_next(&meet)) {

@@ -49,7 +49,7 @@ static enum lp_code lower(struct lp_onnx *onnx, const struct lp_onnx_node *node,
         const struct lp_onnx_value *value = lp_onnx_input(onnx, node, i);
         if (value != NULL && value->kind == LP_ONNX_UNKNOWN)
             return lp_onnx_refuse(node, err, "its input `%.64s` is an output that no op here makes", value->name);
-        bool row_scale = value != NULL && value->kind == LP_ONNX_CONSTANT && value->known->is_row_scale;
+        bool row_scale = value != NULL && value->kind == LP_ONNX_CONSTANT && value->known->row_scale != 0;
         if (row_scale && strcmp(node->op, "Mul") != 0 && strcmp(node->op, "MatMulInteger") != 0)
             return lp_onnx_refuse(node, err, "a row's own scale is only multiplied in this release");
         bool spread = value != NULL && value->kind == LP_ONNX_CONSTANT && value->known->is_spread;

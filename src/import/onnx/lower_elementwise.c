@@ -105,15 +105,15 @@ enum lp_code lp_onnx_combine(struct lp_onnx *onnx, const struct lp_onnx_node *no
 {
     const struct lp_tensor *constant = NULL;
     bool reverse = left->kind == LP_ONNX_CONSTANT;
-    bool scales = (left->kind == LP_ONNX_CONSTANT && left->known->is_row_scale) ||
-                  (right->kind == LP_ONNX_CONSTANT && right->known->is_row_scale);
-    if ((left->is_accumulated || right->is_accumulated) && !scales)
+    uint32_t scale = (left->kind == LP_ONNX_CONSTANT ? left->known->row_scale : 0) |
+                     (right->kind == LP_ONNX_CONSTANT ? right->known->row_scale : 0);
+    if ((left->accumulated != 0 || right->accumulated != 0) && scale == 0)
         return lp_onnx_refuse(node, err, "the product of a row's integers before its scale");
     if (left->kind == LP_ONNX_ROW && right->kind == LP_ONNX_ROW)
         return lp_onnx_emit_binary(onnx, node, function, left, right, ret_value, err);
     const struct lp_onnx_value *row = reverse ? right : left;
     struct lp_onnx_constant *known = reverse ? left->known : right->known;
-    if (known->is_row_scale && !row->is_accumulated)
+    if (known->row_scale != row->accumulated)
         return lp_onnx_refuse(node, err, "a row's own scale times what is not the product of its integers");
     LP_TRY(lp_onnx_operand(onnx, node, known, row->rank + 1, &constant, err));
     return lp_onnx_emit_constant(onnx, node, function, row, constant, reverse, ret_value, err);
@@ -124,7 +124,7 @@ static enum lp_code check_operand(const struct lp_onnx_node *node, const struct 
 {
     if (value == NULL) return lp_onnx_bad(node, err, "an input is missing");
     if (value->kind == LP_ONNX_TEXT) return lp_onnx_refuse(node, err, "texts: an encoder must come first");
-    if (value->kind == LP_ONNX_ROW && (value->is_quantized || value->is_dynamic))
+    if (value->kind == LP_ONNX_ROW && (value->is_quantized || value->dynamic != 0))
         return lp_onnx_refuse(node, err, "quantized numbers");
     if (lp_onnx_type_whole(value->type) && binary_of(node) == LP_GRAPH_DIV)
         return lp_onnx_refuse(node, err, "a division of whole numbers");

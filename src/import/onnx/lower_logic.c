@@ -34,7 +34,7 @@ static enum lp_code check(const struct lp_onnx *onnx, const struct lp_onnx_node 
         if (value == NULL) return lp_onnx_bad(node, err, "an input is missing");
         if (value->kind == LP_ONNX_TEXT || (value->kind == LP_ONNX_CONSTANT && value->type == LP_ONNX_STRING))
             return lp_onnx_refuse(node, err, "texts are not compared in this release");
-        if (value->kind == LP_ONNX_ROW && (value->is_quantized || value->is_dynamic))
+        if (value->kind == LP_ONNX_ROW && (value->is_quantized || value->dynamic != 0))
             return lp_onnx_refuse(node, err, "quantized numbers");
     }
     return LP_OK;

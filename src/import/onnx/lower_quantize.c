@@ -354,12 +354,12 @@ enum lp_code lp_onnx_lower_qlinear_conv(struct lp_onnx *onnx, const struct lp_on
 
 /* --- dynamic quantization: the layer finds each row's scale itself --- */
 
-static enum lp_code unit_constant(struct lp_onnx *onnx, enum lp_onnx_type type, struct lp_onnx_constant **ret_constant,
-                                  struct lp_error *err)
+static enum lp_code unit_constant(struct lp_onnx *onnx, enum lp_onnx_type type, uint32_t row_scale,
+                                  struct lp_onnx_constant **ret_constant, struct lp_error *err)
 {
     LP_TRY(lp_onnx_constant_new(onnx, type, 0, NULL, ret_constant, err));
     lp_onnx_put_whole(*ret_constant, 0, 1);
-    (*ret_constant)->is_row_scale = true;
+    (*ret_constant)->row_scale = row_scale;
     return LP_OK;
 }
 
@@ -370,9 +370,9 @@ enum lp_code lp_onnx_lower_dynamic_quantize(struct lp_onnx *onnx, const struct l
     LP_TRY(lp_onnx_row(onnx, node, 0, &input, err));
     made = *input;
     made.type = LP_ONNX_UINT8;
-    made.is_dynamic = true;
-    LP_TRY(unit_constant(onnx, LP_ONNX_FLOAT, &scale, err));
-    LP_TRY(unit_constant(onnx, LP_ONNX_UINT8, &zero, err));
+    made.dynamic = input->graph_value + 1;
+    LP_TRY(unit_constant(onnx, LP_ONNX_FLOAT, made.dynamic, &scale, err));
+    LP_TRY(unit_constant(onnx, LP_ONNX_UINT8, made.dynamic, &zero, err));
     lp_onnx_bind_value(onnx, node, 0, &made);
     lp_onnx_bind_constant(onnx, node, 1, scale);
     lp_onnx_bind_constant(onnx, node, 2, zero);
@@ -403,23 +403,23 @@ enum lp_code lp_onnx_lower_matmul_integer(struct lp_onnx *onnx, const struct lp_
     struct lp_onnx_value input, made;
     struct lp_onnx_constant *data = NULL, *zero = NULL, *matrix = NULL, *one = NULL, *a_zero = NULL;
     struct lp_graph_op op = {0};
-    if (a == NULL || !a->is_dynamic) return lp_onnx_refuse(node, err, "an input that no DynamicQuantizeLinear made");
+    if (a == NULL || a->dynamic == 0) return lp_onnx_refuse(node, err, "an input that no DynamicQuantizeLinear made");
     LP_TRY(lp_onnx_known(onnx, node, 2, &a_zero, err));
-    if (!a_zero->is_row_scale) return lp_onnx_refuse(node, err, "another zero point than the input's");
+    if (a_zero->row_scale != a->dynamic) return lp_onnx_refuse(node, err, "another zero point than the input's");
     LP_TRY(lp_onnx_known(onnx, node, 1, &data, err));
     if (lp_onnx_input(onnx, node, 3) != NULL) LP_TRY(lp_onnx_known(onnx, node, 3, &zero, err));
     if (zero != NULL) LP_TRY(single_zero(onnx, node, zero, &zero, err));
-    LP_TRY(unit_constant(onnx, LP_ONNX_FLOAT, &one, err));
+    LP_TRY(unit_constant(onnx, LP_ONNX_FLOAT, 0, &one, err));
     LP_TRY(dequantized(onnx, node, data, one, zero, 0, &matrix, err));
     if (!fits_int8(matrix, false)) return lp_onnx_refuse(node, err, "weights with a zero point, or of more axes");
     LP_TRY(int8_weight(onnx, data, false, &op.weight, err));
     LP_TRY(int8_scale(onnx, one, &op.scale, err));
     input = *a;
-    input.is_dynamic = false;
+    input.dynamic = 0;
     input.type = LP_ONNX_FLOAT;
     LP_TRY(emit_layer(onnx, node, op, &input, input.graph_value, &made, err));
     made.type = LP_ONNX_INT32;
-    made.is_accumulated = true;
+    made.accumulated = a->dynamic;
     lp_onnx_bind_value(onnx, node, 0, &made);
     return LP_OK;
 }

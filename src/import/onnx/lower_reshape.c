@@ -29,7 +29,7 @@ static enum lp_code shaped_input(const struct lp_onnx *onnx, const struct lp_onn
     const struct lp_onnx_value *input = lp_onnx_input(onnx, node, 0);
     if (input == NULL) return lp_onnx_bad(node, err, "input 0 is missing");
     if (input->kind == LP_ONNX_CONSTANT) return lp_onnx_refuse(node, err, "a constant in a shape that is computed");
-    if (input->is_dynamic || input->is_accumulated)
+    if (input->dynamic != 0 || input->accumulated != 0)
         return lp_onnx_refuse(node, err, "a row's integers, without their scale, in another shape");
     *ret_value = input;
     return LP_OK;

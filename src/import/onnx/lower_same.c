@@ -57,7 +57,7 @@ enum lp_code lp_onnx_cast(struct lp_onnx *onnx, const struct lp_onnx_node *node,
     if (input != NULL && input->kind == LP_ONNX_TEXT && to == LP_ONNX_STRING) return lp_onnx_same(onnx, node, err);
     LP_TRY(lp_onnx_row(onnx, node, 0, &input, err));
     if (to == LP_ONNX_STRING) return lp_onnx_refuse(node, err, "numbers as texts");
-    if (input->is_accumulated && lp_onnx_type_whole(to)) /* the graph has them times their scale: no whole numbers */
+    if (input->accumulated != 0 && lp_onnx_type_whole(to)) /* the graph has them times their scale: no whole numbers */
         return lp_onnx_refuse(node, err, "the product of a row's integers before its scale");
     made = *input;
     if (to == LP_ONNX_BOOL && input->type != LP_ONNX_BOOL) LP_TRY(lp_onnx_emit_truth(onnx, input, &made, err));

@@ -58,7 +58,9 @@ struct lp_onnx_constant {
     bool has_batch;                 /* some element is LP_ONNX_BATCH */
     const struct lp_tensor *floats; /* as F32 tensor of the draft, made once: lp_onnx_tensor */
     bool is_spread;                 /* its first axis, of 1, stands for the batch: the same in every row */
-    bool is_row_scale; /* of DynamicQuantizeLinear: known for each row only, and in the layer already: stands for 1 */
+    /* Of which DynamicQuantizeLinear, as its input's value of the graph and 1 more; 0: of none. Its scale and zero
+     * point are known for each row only, and in the layer already: they stand for 1. */
+    uint32_t row_scale;
     /* What it was dequantized from, or NULL: 8-bit integers, with a scale of one element or one an index of `axis`. */
     const struct lp_onnx_constant *quantized, *quantized_scale, *quantized_zero;
     uint32_t quantized_axis;
@@ -79,8 +81,8 @@ struct lp_onnx_value {
     const uint32_t *columns; /* TEXT: the feature of each element: an index of the draft's features */
     /* ROW of QuantizeLinear: the graph has its dequantized form (a quantize op), which stands for these integers. */
     bool is_quantized;
-    bool is_dynamic;     /* ROW of DynamicQuantizeLinear: the graph has what it was made of */
-    bool is_accumulated; /* ROW of MatMulInteger: times the scale of the row already */
+    uint32_t dynamic;     /* ROW of DynamicQuantizeLinear: its row_scale; the graph has what it was made of */
+    uint32_t accumulated; /* ROW of MatMulInteger: the row_scale that it is multiplied with already */
     double scale;
     int32_t zero;
 };

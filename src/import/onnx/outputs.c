@@ -10,7 +10,7 @@ static enum lp_code flat(struct lp_onnx *onnx, const struct lp_onnx_value *value
     if (value->kind != LP_ONNX_ROW)
         return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "output `%.64s` does not depend on the record's numbers",
                        value->name);
-    if (value->is_quantized || value->is_dynamic || value->is_accumulated)
+    if (value->is_quantized || value->dynamic != 0 || value->accumulated != 0)
         return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL, "output `%.64s` is quantized: a DequantizeLinear is missing",
                        value->name);
     LP_TRY(lp_graph_elements(value->rank, value->dims, ret_width, err));

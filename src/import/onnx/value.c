@@ -27,10 +27,10 @@ enum lp_code lp_onnx_row(const struct lp_onnx *onnx, const struct lp_onnx_node *
     if (value->kind != LP_ONNX_ROW)
         return lp_onnx_refuse(node, err, "input `%.64s` is a constant, which it cannot have in this release",
                               value->name);
-    if (value->is_quantized || value->is_dynamic)
+    if (value->is_quantized || value->dynamic != 0)
         return lp_onnx_refuse(node, err, "input `%.64s` is quantized, which it cannot have in this release",
                               value->name);
-    if (value->is_accumulated && strcmp(node->op, "Cast") != 0)
+    if (value->accumulated != 0 && strcmp(node->op, "Cast") != 0)
         return lp_onnx_refuse(node, err, "the product of a row's integers before its scale");
     *ret_value = value;
     return LP_OK;
