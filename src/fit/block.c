@@ -389,7 +389,9 @@ static enum lp_code merge_texts(struct lp_fit_block *block, uint32_t want, struc
     for (uint32_t i = 0; i < texts->word_count; i++) {
         const struct word *word = &texts->words[i];
         column->seen += word->count;
-        struct lp_span text = lp_span_of(texts->bytes.data + word->begin, word->size);
+        /* A column of empty texts only has taken no bytes at all. */
+        struct lp_span text =
+            word->size > 0 ? lp_span_of(texts->bytes.data + word->begin, word->size) : lp_span_text("");
         LP_TRY(lp_top_add(&column->top, text, word->hash, word->count, word->sum, err));
     }
     lp_distinct_merge(column->distinct, &block->distinct[want]);

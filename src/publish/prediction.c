@@ -91,7 +91,8 @@ void lp_encoder_head(const struct lp_encoder *encoder, struct lp_span framing, c
         while (count < encoder->field_count && lp_prediction_is_constant(encoder->fields[count])) count++;
         lp_prediction_write_head(encoder, framing, count, prediction, out);
     }
-    *ret_head = (struct lp_prediction_head){lp_span_of(out->data + before, out->size - before), count};
+    *ret_head = (struct lp_prediction_head){.field_count = count};
+    if (out->size > before) ret_head->bytes = lp_span_of(out->data + before, out->size - before);
 }
 
 void lp_encoder_run_behind(const struct lp_encoder *encoder, const struct lp_prediction_head *head,

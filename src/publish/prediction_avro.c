@@ -118,7 +118,7 @@ static void write_scores_behind(const struct lp_prediction_head *head, const str
 {
     unsigned char *start = lp_buffer_reserve(out, head->bytes.size + FIELD_BYTES + score_count * sizeof(float));
     if (start == NULL) return;
-    memcpy(start, head->bytes.data, head->bytes.size);
+    if (head->bytes.size > 0) memcpy(start, head->bytes.data, head->bytes.size);
     unsigned char *end = write_scores(start + head->bytes.size, prediction->scores, score_count);
     out->size += (size_t)(end - start);
 }

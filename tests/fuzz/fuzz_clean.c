@@ -152,7 +152,8 @@ static uint32_t index_of(const struct lp_feature *f, struct lp_span text)
 
 static double target(const struct lp_feature *f, double index)
 {
-    return index < f->vocabulary_count ? f->target_values[(uint32_t)index] : f->target_prior;
+    bool known = index >= 0 && index < f->vocabulary_count;
+    return known ? f->target_values[(uint32_t)index] : f->target_prior;
 }
 
 /* A missing category's column i. */
