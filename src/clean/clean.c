@@ -65,8 +65,8 @@ static enum lp_code compile_category(struct lp_clean_feature *f, const uint32_t 
     f->fill = spec->missing == LP_MISSING_KEEP ? NAN : spec->missing_value;
     if (spec->missing != LP_MISSING_KEEP && spec->missing != LP_MISSING_REJECT && isnan(f->fill))
         return fail_feature(spec, err, "what fills in for missing values is not a number");
-    if (spec->encoding == LP_ENCODING_TARGET && spec->missing == LP_MISSING_VALUE &&
-        !(f->fill >= 0 && f->fill <= spec->vocabulary_count))
+    bool fills = spec->missing == LP_MISSING_VALUE || spec->missing == LP_MISSING_MEAN;
+    if (spec->encoding == LP_ENCODING_TARGET && fills && !(f->fill >= 0 && f->fill <= spec->vocabulary_count))
         return fail_feature(spec, err, "what fills in for missing values is no entry of its vocabulary");
     f->fill_index = LP_VOCABULARY_UNKNOWN;
     if (spec->missing == LP_MISSING_VALUE && spec->missing_value >= 0 && spec->missing_value < f->columns)
