@@ -266,6 +266,18 @@ static void say_trouble(struct lp_control *control)
     pthread_mutex_unlock(&control->mutex);
 }
 
+/* Only a process that comes up anew gets a client that was not granted its threads. */
+static void cannot_read(struct lp_control *control, const struct lp_error *err)
+{
+    struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
+    LP_LOG(LP_LOG_WARN, "control_read", lp_kv("reason", err->text));
+    if (err->code == LP_E_IO && err->action == LP_FATAL && !atomic_load(&control->failing)) {
+        control->failure = *err;
+        atomic_store(&control->failing, true);
+    }
+    nanosleep(&pause, NULL);
+}
+
 static void *control_main(void *context)
 {
     struct lp_control *control = context;
@@ -274,8 +286,7 @@ static void *control_main(void *context)
     if (control->reader == NULL) finish_replay(control);
     while (!atomic_load(&control->stop)) {
         if (control->reader != NULL) {
-            if (lp_reader_poll(control->reader, POLL_MS, on_record, control, &err) != LP_OK)
-                LP_LOG(LP_LOG_WARN, "control_read", lp_kv("reason", err.text));
+            if (lp_reader_poll(control->reader, POLL_MS, on_record, control, &err) != LP_OK) cannot_read(control, &err);
             if (!atomic_load(&control->replayed)) {
                 if (lp_reader_caught_up(control->reader)) finish_replay(control);
                 else say_trouble(control);
@@ -359,3 +370,10 @@ void lp_control_free(struct lp_control *control)
 }
 
 bool lp_control_replayed(struct lp_control *control) { return atomic_load(&control->replayed); }
+
+enum lp_code lp_control_check(struct lp_control *control, struct lp_error *err)
+{
+    if (!atomic_load(&control->failing)) return LP_OK;
+    *err = control->failure;
+    return err->code;
+}

@@ -54,6 +54,9 @@ void lp_control_free(struct lp_control *control);
 /** Has the control topic been read to its end and acted upon? Any thread. */
 bool lp_control_replayed(struct lp_control *control);
 
+/** Why the control topic cannot be read any more, as long as the process lives. Any thread. */
+LP_MUST_USE enum lp_code lp_control_check(struct lp_control *control, struct lp_error *err);
+
 /** One event of the model's timeline. */
 struct lp_control_event {
     int64_t time_ms;

@@ -19,7 +19,8 @@ struct lp_control {
     bool status_unsent; /* the last status record was not written; said once */
     pthread_t thread;
     bool started;
-    atomic_bool stop, replayed;
+    atomic_bool stop, replayed, failing;
+    struct lp_error failure; /* written before `failing` is set */
 
     /* control thread only */
     struct lp_desired *wanted;  /* replay: the control topic's latest; NULL: none */

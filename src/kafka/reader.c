@@ -44,6 +44,7 @@ struct lp_reader {
     lp_reader_callback *callback;
     void *context;
     uint64_t retries;
+    bool crippled; /* the client got no thread for a broker, and does not ask again */
 };
 
 static void complain(struct lp_reader *reader, const char *what, rd_kafka_resp_err_t code, const char *reason)
@@ -57,8 +58,10 @@ static void complain(struct lp_reader *reader, const char *what, rd_kafka_resp_e
 /* Brokers that are away: their log lines come from the broker threads. */
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
 {
+    struct lp_reader *reader = opaque;
     (void)client;
-    complain(opaque, "brokers", (rd_kafka_resp_err_t)code, reason);
+    complain(reader, "brokers", (rd_kafka_resp_err_t)code, reason);
+    if (code == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE) reader->crippled = true;
 }
 
 static enum lp_code new_topic(struct lp_reader *reader, const char *name, struct lp_error *err)
@@ -253,6 +256,7 @@ enum lp_code lp_reader_poll(struct lp_reader *reader, int timeout_ms, lp_reader_
     for (uint32_t i = 0; i < reader->topic_count; i++)
         if (is_due(&reader->topics[i], now_ns)) LP_TRY(look_at(reader, &reader->topics[i], look_ms, err));
     rd_kafka_poll(reader->client, 0);
+    if (reader->crippled) return lp_client_fail(err, RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, reader->topics[0].name);
     int wait_ms = timeout_ms < 0 || timeout_ms > LOOK_MISSING_PERIOD_MS ? LOOK_MISSING_PERIOD_MS : timeout_ms;
     rd_kafka_consume_callback_queue(reader->queue, wait_ms, on_message, reader);
     return LP_OK;

@@ -29,7 +29,8 @@ void lp_reader_free(struct lp_reader *reader);
  * Hand over what came, waiting up to timeout_ms (at most a second); ends early for lp_reader_wake. Looking for a topic,
  * once a second while it is missing and once a minute for added partitions, may take 200 ms more.
  * LP_RETRY errors (brokers away) are counted, not returned. A topic that is made anew is read from its beginning.
- * @return LP_E_LIMIT/LP_FATAL: a topic has more than 10,000 partitions; LP_FATAL: no memory
+ * @return LP_E_LIMIT/LP_FATAL: a topic has more than 10,000 partitions; LP_E_IO/LP_FATAL: the client got no thread for
+ * a broker, and does not ask again; LP_FATAL: no memory
  */
 LP_MUST_USE enum lp_code lp_reader_poll(struct lp_reader *reader, int timeout_ms, lp_reader_callback *callback,
                                         void *context, struct lp_error *err);

@@ -1,10 +1,12 @@
 #include "kafka/sink_private.h"
 
 #include "core/clock.h"
+#include "kafka/client_log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 enum {
     DESTROY_TIMEOUT_MS = 5000,
@@ -76,6 +78,16 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
     else sink->report(sink->context, (uint64_t)(uintptr_t)message->_private, NULL);
 }
 
+/* librdkafka would log it; only what it never recovers from needs more than that. */
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
+{
+    struct lp_sink *sink = opaque;
+    lp_client_log(client, LOG_ERR, "ERROR", reason);
+    if (code != RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE || atomic_load(&sink->crippled)) return;
+    lp_client_fail_on(&sink->crippled_by, (rd_kafka_resp_err_t)code, LP_SIDE_PRODUCE, "producer");
+    atomic_store_explicit(&sink->crippled, true, memory_order_release);
+}
+
 static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
 {
     return value < low ? low : value > high ? high : value;
@@ -125,6 +137,7 @@ enum lp_code sink_open(struct lp_sink *sink, struct lp_error *err)
     LP_TRY(sink_conf(sink, &conf, err));
     rd_kafka_conf_set_opaque(conf, sink);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_error_cb(conf, on_error);
     LP_TRY(lp_client_new(RD_KAFKA_PRODUCER, conf, &sink->client, err));
     for (uint32_t i = 0; i < sink->topic_count; i++) {
         sink->topics[i].topic = rd_kafka_topic_new(sink->client, sink->topics[i].name, NULL);
@@ -282,6 +295,10 @@ enum lp_code lp_sink_flush(struct lp_sink *sink, int timeout_ms, struct lp_error
 bool lp_sink_fatal(struct lp_sink *sink, struct lp_error *err)
 {
     char text[ERROR_TEXT_BYTES];
+    if (atomic_load_explicit(&sink->crippled, memory_order_acquire)) {
+        *err = sink->crippled_by;
+        return true;
+    }
     if (sink->txn != NULL) return sink_txn_failed(sink, err);
     rd_kafka_resp_err_t error = rd_kafka_fatal_error(sink->client, text, sizeof text);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return false;

@@ -7,6 +7,8 @@
 #include "kafka/sink.h"
 #include "kafka/sink_park.h"
 
+#include <stdatomic.h>
+
 enum { TOPICS_MAX = 16 };
 
 /* On a message whose timestamp the broker refused and that goes out with the time of now: the old one. */
@@ -26,12 +28,14 @@ struct lp_sink {
     rd_kafka_t *client;
     lp_sink_report *report;
     void *context;
-    uint32_t queued;     /* sent and not reported */
-    size_t queued_bytes; /* keys and values of those */
-    int reported;        /* since the poll at hand began */
-    bool has_tickets;    /* a report callback was given */
-    bool parked;         /* patient: some topic's park is in use */
-    bool hangs;          /* a client could not be destroyed: its opaque pointer stays allocated for good */
+    uint32_t queued;      /* sent and not reported */
+    size_t queued_bytes;  /* keys and values of those */
+    int reported;         /* since the poll at hand began */
+    bool has_tickets;     /* a report callback was given */
+    bool parked;          /* patient: some topic's park is in use */
+    bool hangs;           /* a client could not be destroyed: its opaque pointer stays allocated for good */
+    atomic_bool crippled; /* the client got no thread for a broker, and does not ask again; set by whom polls it */
+    struct lp_error crippled_by; /* written before that */
     uint32_t topic_count;
     struct lp_sink_topic topics[TOPICS_MAX];
     struct sink_txn *txn; /* NULL: not transactional */

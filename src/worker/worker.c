@@ -164,6 +164,7 @@ enum lp_code lp_worker_tick(struct lp_worker *worker, struct lp_error *err)
         worker->next_count_ns = lp_clock_ns() + (uint64_t)COUNT_INTERVAL_S * 1000000000;
     }
     LP_TRY(check_only_model(worker, err));
+    LP_TRY(lp_control_check(worker->control, err));
     /* Not when it has ended: the stop that follows counts the time for all lanes, and a drain may hang. */
     for (uint32_t i = 0; i < worker->shared.lane_count; i++) LP_TRY(lp_lane_check(worker->lanes[i], err));
     return LP_OK;
