@@ -22,6 +22,7 @@ struct lp_batch_record {
     struct lp_span value;  /* the original bytes, for a dead letter */
     void *headers;         /* owned by the record until published; NULL: none (kafka/ knows the type) */
     uint32_t missing_count;
+    uint32_t copied_first, copied_bytes; /* output.copy: in the lane's buffer of what is carried along */
 };
 
 struct lp_batch {

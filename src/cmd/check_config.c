@@ -75,10 +75,16 @@ static void check_output(const struct lp_config *config, struct lp_findings *fin
     struct lp_encoder *encoder = NULL;
     struct lp_error err;
     enum lp_output_format format = config->output_format == LP_CONFIG_JSON ? LP_OUTPUT_JSON : LP_OUTPUT_AVRO;
-    if (lp_encoder_new(format, config->output_fields.items, config->output_fields.count, &encoder, &err) == LP_OK)
+    const char *key = "output.fields";
+    enum lp_code rc = lp_encoder_new(format, config->output_fields.items, config->output_fields.count, &encoder, &err);
+    if (rc == LP_OK) {
+        key = "output.copy";
+        rc = lp_encoder_copy(encoder, config->output_copy.items, config->output_copy.count, &err);
+    }
+    if (rc == LP_OK)
         lp_findings_add(findings, LP_FINDING_PASS, "output", "%s to %s", format == LP_OUTPUT_JSON ? "JSON" : "Avro",
                         config->output_topic);
-    else lp_findings_fail(findings, "output.fields", &err);
+    else lp_findings_fail(findings, key, &err);
     lp_encoder_free(encoder);
     if (config->dead_letter_topic == NULL)
         lp_findings_add(findings, LP_FINDING_WARN, "dead_letter.topic", "not set: a bad record stops the worker");

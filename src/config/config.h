@@ -48,6 +48,7 @@ struct lp_config {
     int output_format;
     int output_framing;                  /* avro: confluent (registry or configured id), none (bare body) */
     struct lp_config_list output_fields; /* empty: the lean set */
+    struct lp_config_list output_copy;   /* path or path:type */
     bool output_schema_auto_register;
     const char *output_schema_subject; /* NULL: <topic>-value */
     int64_t output_schema_id;          /* -1: ask the registry */

@@ -208,7 +208,7 @@ static enum lp_code check_result(const struct check *check, uint32_t want, struc
     const char *path = check->tree->wants[want].path;
     if (check->found[want] == NULL)
         return lp_fail_field(err, LP_E_NOT_FOUND, LP_FATAL, path,
-                             "avro: the schema has no field '%s': correct the feature's path", path);
+                             "avro: the schema has no field '%s': correct the path", path);
     if (check->fitting[want] == NULL)
         return lp_fail_field(err, LP_E_MISMATCH, LP_FATAL, path, "avro: field '%s' is %s%s in the schema, wanted as %s",
                              path, lp_avro_kind_name(check->found[want]->kind),

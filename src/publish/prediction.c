@@ -1,4 +1,5 @@
 /* Compiling the field list. */
+#include "publish/copied.h"
 #include "publish/prediction_fields.h"
 
 #include <stdlib.h>
@@ -22,11 +23,13 @@ static enum lp_code select_field(const char *name, bool *selected, struct lp_err
 static enum lp_code build_schema(struct lp_encoder *encoder, struct lp_error *err)
 {
     struct lp_buffer *schema = &encoder->schema;
+    lp_buffer_done(schema);
     lp_buffer_init(schema, SCHEMA_MAX_BYTES);
     lp_buffer_text(schema, lp_prediction_schema_head);
     for (uint32_t i = 0; i < encoder->field_count; i++) {
         if (i > 0) lp_buffer_text(schema, ", ");
-        lp_buffer_text(schema, lp_prediction_fields[encoder->fields[i]].schema);
+        if (encoder->fields[i] == LP_FIELD_COPIED) lp_copied_schema(encoder->copied, schema);
+        else lp_buffer_text(schema, lp_prediction_fields[encoder->fields[i]].schema);
     }
     lp_buffer_text(schema, lp_prediction_schema_tail);
     lp_buffer_append(schema, "", 1);
@@ -60,8 +63,27 @@ enum lp_code lp_encoder_new(enum lp_output_format format, const char *const *fie
 void lp_encoder_free(struct lp_encoder *encoder)
 {
     if (encoder == NULL) return;
+    if (encoder->copied != NULL) lp_copied_done(encoder->copied);
+    free(encoder->copied);
     lp_buffer_done(&encoder->schema);
     free(encoder);
+}
+
+enum lp_code lp_encoder_copy(struct lp_encoder *encoder, const char *const *texts, uint32_t count, struct lp_error *err)
+{
+    if (count == 0) return LP_OK;
+    encoder->copied = calloc(1, sizeof *encoder->copied);
+    if (encoder->copied == NULL) return lp_fail_memory(err, sizeof *encoder->copied);
+    for (uint32_t i = 0; i < count; i++) LP_TRY(lp_copied_add(encoder->copied, texts[i], err));
+    encoder->selected |= 1u << LP_FIELD_COPIED;
+    encoder->fields[encoder->field_count++] = LP_FIELD_COPIED;
+    return build_schema(encoder, err);
+}
+
+const struct lp_copied_field *lp_encoder_copied(const struct lp_encoder *encoder, uint32_t *ret_count)
+{
+    *ret_count = encoder->copied != NULL ? encoder->copied->count : 0;
+    return encoder->copied != NULL ? encoder->copied->fields : NULL;
 }
 
 const char *lp_encoder_schema(const struct lp_encoder *encoder) { return (const char *)encoder->schema.data; }

@@ -44,6 +44,15 @@ struct lp_prediction {
     int64_t offset;                         /* -1: null */
     bool degraded, shadow, canary;
     uint32_t missing_count;
+    struct lp_span copied; /* as lp_encoder_run_copied wrote it; data NULL: null */
+};
+
+enum lp_copied_type { LP_COPIED_STRING, LP_COPIED_DOUBLE, LP_COPIED_TIMESTAMP };
+
+/** A field of the input that predictions carry along. */
+struct lp_copied_field {
+    const char *path; /* as decode/want.h has them */
+    enum lp_copied_type type;
 };
 
 struct lp_encoder; /* compiled from the field list; immutable, any thread */
@@ -53,6 +62,25 @@ struct lp_encoder; /* compiled from the field list; immutable, any thread */
 LP_MUST_USE enum lp_code lp_encoder_new(enum lp_output_format format, const char *const *fields, uint32_t field_count,
                                         struct lp_encoder **ret_encoder, struct lp_error *err);
 void lp_encoder_free(struct lp_encoder *encoder);
+
+/**
+ * Predictions get a last field `copied`, a record of these input fields. Before the encoder's first use.
+ * @param texts [count] `path` or `path:type`, the type one of string (the default, for any scalar), double, timestamp
+ * @return LP_E_INVALID, LP_E_LIMIT (more than 64), all LP_FATAL; the encoder is then only good for lp_encoder_free
+ */
+LP_MUST_USE enum lp_code lp_encoder_copy(struct lp_encoder *encoder, const char *const *texts, uint32_t count,
+                                         struct lp_error *err);
+/** What is copied, in order; owned by the encoder. */
+const struct lp_copied_field *lp_encoder_copied(const struct lp_encoder *encoder, uint32_t *ret_count);
+/**
+ * Append what lp_prediction's `copied` is to hold for one record. Does not allocate once `out` has grown; what does not
+ * fit sets out->failed.
+ *
+ * @param numbers the values of those copied as numbers or times, in their order; NaN: null. A time is milliseconds.
+ * @param texts the same for those copied as strings; data NULL: null
+ */
+void lp_encoder_run_copied(const struct lp_encoder *encoder, const double *numbers, const struct lp_span *texts,
+                           struct lp_buffer *out);
 
 /** The writer's schema (a subset of schemas/prediction.avsc in its order), JSON text owned by the encoder. Also for
  * JSON output, where it describes the object. */

@@ -6,7 +6,7 @@
 /* What the fields take whose length depends on the data, without their lengths' own bytes. */
 static bool variable_bytes(const struct lp_prediction *prediction, size_t score_count, size_t *ret_bytes)
 {
-    size_t bytes = 0, scores;
+    size_t bytes = prediction->copied.size, scores;
     if (!lp_checked_mul(score_count, sizeof(float), &scores)) return false;
     for (uint32_t i = 0; prediction->items != NULL && i < prediction->item_count; i++)
         if (!lp_checked_add(bytes, prediction->items[i].id.size + 1 + LP_AVRO_LONG_MAX_BYTES + sizeof(float), &bytes))
@@ -58,6 +58,13 @@ static unsigned char *write_bool(unsigned char *at, bool value)
     return at + 1;
 }
 
+static unsigned char *write_copied(unsigned char *at, struct lp_span copied)
+{
+    at = lp_avro_branch(at, copied.data != NULL);
+    if (copied.size > 0) memcpy(at, copied.data, copied.size);
+    return at + copied.size;
+}
+
 static unsigned char *write_field(unsigned char *at, enum lp_prediction_field field,
                                   const struct lp_prediction *prediction, struct lp_span label, size_t score_count)
 {
@@ -77,7 +84,8 @@ static unsigned char *write_field(unsigned char *at, enum lp_prediction_field fi
     case LP_FIELD_SHADOW: return write_bool(at, prediction->shadow);
     case LP_FIELD_CANARY: return write_bool(at, prediction->canary);
     case LP_FIELD_MISSING_COUNT: return lp_avro_long(lp_avro_branch(at, true), (int32_t)prediction->missing_count);
-    case LP_FIELD_COUNT: break;
+    case LP_FIELD_COPIED: return write_copied(at, prediction->copied);
+    case LP_FIELDS_MAX: break;
     }
     return at;
 }

@@ -22,6 +22,8 @@ enum lp_prediction_field {
     LP_FIELD_CANARY,
     LP_FIELD_MISSING_COUNT,
     LP_FIELD_COUNT,
+    LP_FIELD_COPIED = LP_FIELD_COUNT, /* behind the file's fields; its schema is made from output.copy */
+    LP_FIELDS_MAX,
 };
 
 struct lp_prediction_field_info {
@@ -34,12 +36,14 @@ extern const struct lp_prediction_field_info lp_prediction_fields[LP_FIELD_COUNT
 extern const char lp_prediction_schema_head[], lp_prediction_schema_tail[];
 
 /** The compiled encoder: which fields, in order. */
+struct lp_copied;
 struct lp_encoder {
     enum lp_output_format format;
     uint32_t selected; /* bit f: field f */
     uint32_t field_count;
-    uint8_t fields[LP_FIELD_COUNT];
-    struct lp_buffer schema; /* zero-terminated */
+    uint8_t fields[LP_FIELDS_MAX];
+    struct lp_copied *copied; /* NULL: no such field */
+    struct lp_buffer schema;  /* zero-terminated */
 };
 
 static inline bool lp_encoder_has(const struct lp_encoder *encoder, enum lp_prediction_field field)

@@ -52,7 +52,11 @@ static void write_field(struct lp_buffer *out, enum lp_prediction_field field, c
     case LP_FIELD_SHADOW: write_bool(out, prediction->shadow); break;
     case LP_FIELD_CANARY: write_bool(out, prediction->canary); break;
     case LP_FIELD_MISSING_COUNT: lp_json_integer(out, prediction->missing_count); break;
-    case LP_FIELD_COUNT: break;
+    case LP_FIELD_COPIED:
+        if (prediction->copied.data == NULL) lp_buffer_append(out, "null", 4);
+        else lp_buffer_append(out, prediction->copied.data, prediction->copied.size);
+        break;
+    case LP_FIELDS_MAX: break;
     }
 }
 
@@ -60,7 +64,8 @@ void lp_prediction_write_json(const struct lp_encoder *encoder, const struct lp_
                               struct lp_buffer *out)
 {
     for (uint32_t i = 0; i < encoder->field_count; i++) {
-        lp_json_key(out, i == 0, lp_prediction_fields[encoder->fields[i]].name);
+        bool copied = encoder->fields[i] == LP_FIELD_COPIED;
+        lp_json_key(out, i == 0, copied ? "copied" : lp_prediction_fields[encoder->fields[i]].name);
         write_field(out, encoder->fields[i], prediction);
     }
     lp_buffer_append(out, "}", 1);

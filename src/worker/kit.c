@@ -15,18 +15,28 @@ static size_t arena_bytes(const struct lp_config *config)
     return ordinary > largest ? ordinary : largest;
 }
 
+static const enum lp_want_type copied_wants[] = {
+    [LP_COPIED_STRING] = LP_WANT_TEXT, [LP_COPIED_DOUBLE] = LP_WANT_NUMBER, [LP_COPIED_TIMESTAMP] = LP_WANT_TIME_MS};
+
 static enum lp_code new_decoder(struct lp_kit *kit, const struct lp_shared *shared, struct lp_error *err)
 {
     const struct lp_config *config = shared->config;
     const struct lp_model *model = kit->model;
     kit->has_event_time = config->input_event_time != NULL;
-    uint32_t count = model->want_count + kit->has_event_time;
+    uint32_t copied_count, first_copied = model->want_count + kit->has_event_time;
+    const struct lp_copied_field *copied = lp_encoder_copied(shared->encoder, &copied_count);
+    uint32_t count = first_copied + copied_count;
     struct lp_want *wants = calloc(count + 1, sizeof *wants);
     if (wants == NULL) return lp_fail_memory(err, count * sizeof *wants);
     memcpy(wants, model->wants, model->want_count * sizeof *wants);
     if (kit->has_event_time)
         wants[model->want_count] =
             (struct lp_want){.path = config->input_event_time, .type = LP_WANT_TIME_MS, .width = 1};
+    for (uint32_t i = 0; i < copied_count; i++)
+        wants[first_copied + i] =
+            (struct lp_want){.path = copied[i].path, .type = copied_wants[copied[i].type], .width = 1};
+    lp_want_assign_slots(wants, first_copied, &kit->copied_numbers, &kit->copied_texts);
+    kit->copies = copied_count > 0;
     struct lp_decoder_options options = {
         .format = (enum lp_input_format)config->input_format,
         .schema_id_bytes = (uint32_t)config->input_schema_id_bytes,
@@ -75,6 +85,7 @@ static enum lp_code begin_predictions(struct lp_kit *kit, const struct lp_shared
                                              .output_count = bundle->output_count,
                                              .label_names = bundle->labels,
                                              .degraded = kit->degraded};
+    lp_buffer_init(&kit->copied, LP_COPIED_BATCH_BYTES + (size_t)shared->config->output_record_max_bytes);
     lp_buffer_init(&kit->head_bytes, (size_t)shared->config->output_record_max_bytes);
     lp_encoder_head(shared->encoder, lp_span_of(shared->framing, shared->framing_bytes), &kit->prediction,
                     &kit->head_bytes, &kit->head);
@@ -130,6 +141,7 @@ void lp_kit_free(struct lp_kit *kit)
     free(kit->record.texts);
     free(kit->record.scratch);
     lp_buffer_done(&kit->head_bytes);
+    lp_buffer_done(&kit->copied);
     free(kit->scores);
     free(kit->labels);
     free(kit->event_time);

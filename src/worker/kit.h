@@ -15,6 +15,9 @@
 
 struct lp_shared;
 
+/* Past this a batch goes out: another record's copied fields may take output.record.max_bytes more. */
+enum { LP_COPIED_BATCH_BYTES = 1 << 20 };
+
 /** Drift of one generation of a model over all lanes; the last kit that lets go frees it. */
 struct lp_drift_share {
     struct lp_drift *drift;
@@ -36,13 +39,16 @@ struct lp_kit {
     struct lp_prediction prediction; /* what all predictions have in common; the rest is each record's */
     struct lp_buffer head_bytes;
     struct lp_prediction_head head;
-    float *scores;                      /* [rows_max][output_count] */
-    int32_t *labels;                    /* [rows_max] */
-    int64_t *event_time;                /* [rows_max] */
-    struct lp_clean_counts *counts;     /* [feature_count], since the kit was made */
-    struct lp_clean_counts *counted;    /* [feature_count], of those given to drift */
-    uint64_t *clipped, *unknown;        /* [feature_count], of the open batch */
-    struct lp_drift_share *drift_share; /* NULL: drift is off */
+    bool copies;                           /* output.copy */
+    uint32_t copied_numbers, copied_texts; /* where the record has them */
+    struct lp_buffer copied;               /* of the open batch's records, as predictions will hold them */
+    float *scores;                         /* [rows_max][output_count] */
+    int32_t *labels;                       /* [rows_max] */
+    int64_t *event_time;                   /* [rows_max] */
+    struct lp_clean_counts *counts;        /* [feature_count], since the kit was made */
+    struct lp_clean_counts *counted;       /* [feature_count], of those given to drift */
+    uint64_t *clipped, *unknown;           /* [feature_count], of the open batch */
+    struct lp_drift_share *drift_share;    /* NULL: drift is off */
     struct lp_drift_lane *drift_lane;
     /* exactly_once: what the open transaction observed, and the one that is being committed; else NULL */
     struct lp_drift *drift_open, *drift_cut;

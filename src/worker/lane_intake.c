@@ -161,6 +161,19 @@ static int64_t event_time(const struct lp_kit *kit, const struct lp_source_recor
     return record->timestamp_ms;
 }
 
+/* Texts last until the next decode: what predictions carry along is written now. */
+static enum lp_code keep_copied(struct lp_kit *kit, const struct lp_encoder *encoder, struct lp_error *err)
+{
+    size_t before = kit->copied.size;
+    lp_encoder_run_copied(encoder, kit->record.numbers + kit->copied_numbers, kit->record.texts + kit->copied_texts,
+                          &kit->copied);
+    if (!kit->copied.failed) return LP_OK;
+    kit->copied.failed = false;
+    kit->copied.size = before;
+    return lp_fail_field(err, LP_E_LIMIT, LP_SKIP_RECORD, "output.copy",
+                         "the fields of output.copy do not fit output.record.max_bytes");
+}
+
 /* The row is in place: keep what publishing needs, `output_ms` as the output's time. Fails only for a record that no
  * empty batch could hold. */
 static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
@@ -168,6 +181,8 @@ static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *re
 {
     struct lp_kit *kit = lane->kit;
     struct lp_batch_record *kept;
+    size_t copied_first = kit->copied.size;
+    if (kit->copies) LP_TRY(keep_copied(kit, lane->shared->encoder, err));
     LP_TRY(lp_batch_append(&kit->batch, record->key, record->value, lane->now_ns, lane->wait_ns, &kept, err));
     int64_t event_time_ms = event_time(kit, record);
     kept->ticket = entry;
@@ -178,6 +193,8 @@ static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *re
     kept->event_time_ms = event_time_ms;
     kept->headers = headers;
     kept->missing_count = missing_count;
+    kept->copied_first = (uint32_t)copied_first;
+    kept->copied_bytes = (uint32_t)(kit->copied.size - copied_first);
     kit->event_time[kit->batch.row_count - 1] = event_time_ms;
     struct lp_lane_partition *partition = &lane->partitions[record->slot];
     if (event_time_ms > partition->event_time_ms) partition->event_time_ms = event_time_ms;
@@ -237,7 +254,7 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     /* Paused since the loop looked: a replica that says so on the status topic takes nothing after it. */
     if (atomic_load_explicit(&lane->slot->paused, memory_order_relaxed)) return hold(lane, record, 0);
     /* A record needs a row, arena for its bytes and a ledger entry; the loop left room for at least one of each. */
-    if (batch->row_count == batch->rows_max ||
+    if (batch->row_count == batch->rows_max || lane->kit->copied.size > LP_COPIED_BATCH_BYTES ||
         lp_arena_left(&batch->arena) < record->key.size + record->value.size + 16) {
         lane->now_ns = lp_clock_ns();
         lp_lane_flush_batch(lane);

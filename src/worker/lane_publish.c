@@ -150,6 +150,7 @@ static void encode(struct lp_lane *lane, const struct lp_batch_record *record)
     prediction->partition = record->partition;
     prediction->offset = record->offset;
     prediction->missing_count = record->missing_count;
+    if (kit->copies) prediction->copied = lp_span_of(kit->copied.data + record->copied_first, record->copied_bytes);
     lp_buffer_clear(&lane->out);
     lp_encoder_run_behind(lane->shared->encoder, &kit->head, prediction, &lane->out);
 }
@@ -221,6 +222,7 @@ void lp_lane_drop_batch(struct lp_lane *lane)
     if (batch == NULL) return;
     for (uint32_t i = 0; i < batch->record_count; i++) lp_headers_free(batch->records[i].headers);
     lp_batch_clear(batch);
+    lp_buffer_clear(&lane->kit->copied);
     /* What cleaning counted for these is counted when they come again. */
     memcpy(lane->kit->counted, lane->kit->counts, lane->kit->model->bundle->feature_count * sizeof *lane->kit->counted);
 }
@@ -280,5 +282,6 @@ void lp_lane_flush_batch(struct lp_lane *lane)
     lane->stats.batches++;
     lane->stats.rows += batch->row_count;
     lp_batch_clear(batch);
+    lp_buffer_clear(&kit->copied);
     lp_sink_poll(lane->sink, 0);
 }

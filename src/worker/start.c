@@ -300,6 +300,7 @@ enum lp_code lp_worker_prepare(struct lp_worker *worker, lp_worker_interrupted *
     LP_TRY(open_registry(shared, err));
     LP_TRY(lp_encoder_new(config->output_format == LP_CONFIG_JSON ? LP_OUTPUT_JSON : LP_OUTPUT_AVRO,
                           config->output_fields.items, config->output_fields.count, &shared->encoder, err));
+    LP_TRY(lp_encoder_copy(shared->encoder, config->output_copy.items, config->output_copy.count, err));
     LP_TRY(find_topics(&wait, err));
     LP_TRY(find_output_ids(&wait, err));
     atomic_store(&worker->waiting_for, NULL);

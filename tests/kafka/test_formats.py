@@ -121,6 +121,35 @@ class Formats(KafkaCase):
         self.assertEqual({m.value()[:5] for m in messages}, {confluent_framing(77)})
         self.check_against_numpy(decode_predictions([m.value() for m in messages], subset))
 
+    def test_fields_that_are_carried_along_come_out_as_they_went_in(self):
+        named = {"output.copy": "id,f3:double,time:timestamp,f0"}
+        worker = self.start(**named)
+        self.produce(self.records)
+        self.finish(worker)
+        messages = self.broker.read(self.names["predictions"])
+        written = self.registry.schema(struct.unpack_from(">I", messages[0].value(), 1)[0])
+        rows = [decode_avro(written, message.value()) for message in messages]
+        self.check_against_numpy({key: np.array([row[key] for row in rows]) for key in JSON_KEYS})
+        sent = self.records.dicts()
+        for row in rows:
+            copied, one = row["copied"], sent[row["offset"] * 4 + row["partition"]]
+            self.assertEqual((copied["id"], copied["f3"]), (one["id"], np.float32(one["f3"])))
+            self.assertEqual(copied["time"].timestamp() * 1000, one["time"])
+            self.assertEqual(np.float32(copied["f0"]), np.float32(one["f0"]))
+
+        worker = self.start(**named, **{"input.format": "json", "output.format": "json", "registry.url": None})
+        lines = self.records.json()
+        missing = json.loads(lines[5])
+        del missing["id"], missing["time"]
+        lines[5] = json.dumps(missing).encode()
+        self.send(lines)
+        self.finish(worker)
+        for message in self.broker.read(self.names["predictions"]):
+            copied = json.loads(message.value())["copied"]
+            one = json.loads(lines[message.offset() * 4 + message.partition()])
+            self.assertEqual((copied["id"], copied["time"]), (one.get("id"), one.get("time")))
+            self.assertEqual((copied["f3"], float(copied["f0"])), (one["f3"], one["f0"]))
+
     def test_fit_reads_the_json_values_of_a_topic(self):
         settings = {**self.topics(4), "kafka.bootstrap.servers": self.broker.bootstrap}
         path = os.path.join(self.folder, self.prefix + "fit.properties")
@@ -327,17 +356,18 @@ class Evolution(KafkaCase):
 
     def test_any_two_subsets_of_the_prediction_schema_are_backward_compatible(self):
         subject = "subsets-of-predictions"
-        for fields in ("scores", "slot,version,scores,label,event_time,partition,offset", "scores,items,missing_count"):
+        for fields, copied in (("scores", ""), ("slot,version,scores,label,event_time,partition,offset", "f1,id"),
+                               ("scores,items,missing_count", "f2:double,time:timestamp")):
             settings = self.topics(1)
             model = self.model()
             worker = self.worker({**settings, "model.uri": model.uri, "output.fields": fields,
-                                  "output.schema.subject": subject})
+                                  "output.schema.subject": subject, **({"output.copy": copied} if copied else {})})
             self.registry.set_compatibility(subject, "FULL")
             self.broker.send(self.names["input"], Records(model.manifest, 4).encode(self.input_framing()))
             self.broker.wait_count(self.names["predictions"], 4, 30, worker.check_alive)
             value = self.broker.read(self.names["predictions"])[0].value()
             written = self.registry.schema(struct.unpack_from(">I", value, 1)[0])
-            self.assertEqual(",".join(f["name"] for f in written["fields"]), fields)
+            self.assertEqual([f["name"] for f in written["fields"]], fields.split(",") + ["copied"] * bool(copied))
             self.assertEqual(len(decode_avro(written, value)["scores"]), 1)
             worker.stop()
 

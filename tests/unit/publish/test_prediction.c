@@ -339,6 +339,77 @@ static void unknown_and_repeated_fields_are_refused(void **state)
     assert_null(none);
 }
 
+static void copied_fields_follow_the_others(void **state)
+{
+    (void)state;
+    static const char *const copied[] = {"user.id", "price:double", "at:timestamp", "2nd", "gone"};
+    static const char *const names[] = {"user_id", "price", "at", "_2nd", "gone"};
+    const double numbers[] = {1.5, 1700000000000.0};
+    const struct lp_span texts[] = {lp_span_text("u\"1"), {0}, {0}};
+    struct lp_prediction prediction = one_score();
+    struct lp_buffer bytes;
+    lp_buffer_init(&bytes, 1 << 10);
+    encode(LP_OUTPUT_AVRO, (const char *const[]){"rows"}, 1, &prediction);
+    assert_int_equal(lp_encoder_copy(encoder, copied, 5, &err), LP_OK);
+    json_t *schema = json_loads(lp_encoder_schema(encoder), 0, NULL), *fields = json_object_get(schema, "fields");
+    assert_int_equal(json_array_size(fields), 2);
+    json_t *record = json_array_get(json_object_get(json_array_get(fields, 1), "type"), 1);
+    assert_string_equal(json_string_value(json_object_get(record, "name")), "Copied");
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(
+            json_string_value(json_object_get(json_array_get(json_object_get(record, "fields"), i), "name")), names[i]);
+    json_decref(schema);
+    lp_buffer_clear(&out);
+    lp_encoder_run(encoder, framing, &prediction, &out);
+    expect_bytes("\0\0\0\0\7\2\2\0", 8); /* null */
+    lp_encoder_run_copied(encoder, numbers, texts, &bytes);
+    prediction.copied = lp_buffer_span(&bytes);
+    lp_buffer_clear(&out);
+    lp_encoder_run(encoder, framing, &prediction, &out);
+    expect_bytes("\0\0\0\0\7\2\2\2"
+                 "\2\6u\"1"
+                 "\2\0\0\0\0\0\0\xf8\x3f"
+                 "\2\x80\xa0\xab\xfe\xf9\x62"
+                 "\0\0",
+                 31);
+
+    encode(LP_OUTPUT_JSON, (const char *const[]){"rows"}, 1, &prediction);
+    assert_int_equal(lp_encoder_copy(encoder, copied, 5, &err), LP_OK);
+    lp_buffer_clear(&bytes);
+    lp_encoder_run_copied(encoder, (const double[]){NAN, NAN}, texts, &bytes);
+    prediction.copied = lp_buffer_span(&bytes);
+    lp_buffer_clear(&out);
+    lp_encoder_run(encoder, (struct lp_span){0}, &prediction, &out);
+    expect_text("{\"rows\":1,\"copied\":{\"user_id\":\"u\\\"1\",\"price\":null,\"at\":null,\"_2nd\":null,"
+                "\"gone\":null}}");
+    lp_buffer_done(&bytes);
+}
+
+static void what_cannot_be_copied_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *texts[2], *says;
+    } cases[] = {{{"a:int", "b"}, "the type is string, double or timestamp"},
+                 {{":double", "b"}, "no path"},
+                 {{"a.b", "a_b"}, "a.b and a_b both become a_b"}};
+    struct lp_prediction prediction = one_score();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        encode(LP_OUTPUT_AVRO, NULL, 0, &prediction);
+        assert_int_equal(lp_encoder_copy(encoder, cases[i].texts, 2, &err), LP_E_INVALID);
+        assert_string_equal(err.field, "output.copy");
+        assert_non_null(strstr(err.text, cases[i].says));
+    }
+    const char *many[65];
+    static char names[65][8];
+    for (int i = 0; i < 65; i++) {
+        snprintf(names[i], sizeof names[i], "f%d", i);
+        many[i] = names[i];
+    }
+    encode(LP_OUTPUT_AVRO, NULL, 0, &prediction);
+    assert_int_equal(lp_encoder_copy(encoder, many, 65, &err), LP_E_LIMIT);
+}
+
 static void encoding_allocates_nothing_once_the_buffer_has_grown(void **state)
 {
     (void)state;
@@ -375,6 +446,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(all_fields_are_the_schema_file, setup, teardown),
         cmocka_unit_test_setup_teardown(a_subset_keeps_the_files_fields_and_order, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_and_repeated_fields_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(copied_fields_follow_the_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_copied_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(encoding_allocates_nothing_once_the_buffer_has_grown, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
