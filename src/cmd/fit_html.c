@@ -55,7 +55,8 @@ static void put_text(struct lp_buffer *page, const char *text, size_t most)
 
 static const char *brief(double value, char *text)
 {
-    snprintf(text, 32, isnan(value) ? "" : "%.5g", value);
+    *text = 0;
+    if (!isnan(value)) snprintf(text, 32, "%.5g", value);
     return text;
 }
 

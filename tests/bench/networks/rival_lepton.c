@@ -28,7 +28,7 @@ static uint32_t add_bundle(const struct net *net, const char *folder, const char
     char path[1024];
     struct lp_bundle *bundle;
     struct lp_plan *plan;
-    struct lp_infer *infer;
+    struct lp_infer *infer = NULL;
     struct lp_error err;
     snprintf(path, sizeof path, "%s/%s%s.bundle", folder, name, suffix);
     if (access(path, R_OK) != 0) return 0;
