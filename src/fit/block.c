@@ -11,7 +11,7 @@
 
 /* What a block knows about a column of numbers. */
 struct numbers {
-    double *values; /* [width * block_rows]: as they came; after _finish the first `count`, sorted */
+    double *values; /* in the block's: [width][stride] as they came; after _finish the first `count`, sorted */
     uint32_t count;
     uint64_t missing, infinite_low, infinite_high;
     struct lp_moments moments;
@@ -40,6 +40,8 @@ struct texts {
 struct lp_fit_block {
     const struct lp_fit_pass *pass;
     uint32_t rows, capacity, table_mask;
+    uint32_t stride; /* doubles from column to column */
+    double *values;  /* by slot: [number_count][stride] */
     double *labels;               /* [capacity]; NULL: none is a number */
     double *pairs;                /* [2 * capacity]: values and labels side by side */
     uint64_t *row_hashes;         /* [capacity] */
@@ -51,7 +53,10 @@ struct lp_fit_block {
 
 static bool is_text(const struct lp_want *want) { return want->type == LP_WANT_TEXT; }
 
-enum { TEXTS_MAX_BYTES = 1 << 30 };
+enum {
+    TEXTS_MAX_BYTES = 1 << 30,
+    SKEW_DOUBLES = 8, /* a cache line: columns that begin at multiples of a page would push each other out */
+};
 
 static enum lp_code take_want(struct lp_fit_block *block, uint32_t index, struct lp_error *err)
 {
@@ -62,11 +67,10 @@ static enum lp_code take_want(struct lp_fit_block *block, uint32_t index, struct
         texts->words = calloc(block->capacity, sizeof *texts->words);
         texts->table = calloc((size_t)block->table_mask + 1, sizeof *texts->table);
         if (texts->words != NULL && texts->table != NULL) return LP_OK;
-    } else {
-        block->numbers[index].values = calloc((size_t)block->capacity * want->width, sizeof(double));
-        if (block->numbers[index].values != NULL) return LP_OK;
+        return lp_fail_memory(err, (size_t)block->table_mask * sizeof *texts->table);
     }
-    return lp_fail_memory(err, (size_t)block->capacity * want->width * sizeof(double));
+    block->numbers[index].values = block->values + (size_t)want->slot * block->stride;
+    return LP_OK;
 }
 
 enum lp_code lp_fit_block_new(const struct lp_fit_pass *pass, struct lp_fit_block **ret_block, struct lp_error *err)
@@ -79,9 +83,11 @@ enum lp_code lp_fit_block_new(const struct lp_fit_pass *pass, struct lp_fit_bloc
     block->capacity = pass->block_rows;
     for (block->table_mask = 1; block->table_mask < block->capacity * 2;) block->table_mask *= 2;
     block->table_mask--;
+    block->stride = block->capacity + SKEW_DOUBLES;
     for (uint32_t i = 0; i < pass->want_count; i++)
         if (pass->wants[i].width > widest) widest = pass->wants[i].width;
     size_t cells = (size_t)block->capacity * widest;
+    block->values = calloc((size_t)block->stride * pass->number_count + 1, sizeof *block->values);
     block->numbers = calloc(pass->want_count, sizeof *block->numbers);
     block->texts = calloc(pass->want_count, sizeof *block->texts);
     block->distinct = calloc(pass->want_count, sizeof *block->distinct);
@@ -89,9 +95,9 @@ enum lp_code lp_fit_block_new(const struct lp_fit_pass *pass, struct lp_fit_bloc
     block->labels = calloc(block->capacity, sizeof *block->labels);
     block->pairs = calloc(2 * cells, sizeof *block->pairs);
     block->scratch = calloc(2 * cells, sizeof *block->scratch);
-    if (block->numbers == NULL || block->texts == NULL || block->distinct == NULL || block->row_hashes == NULL ||
+    if (block->values == NULL || block->numbers == NULL || block->texts == NULL || block->distinct == NULL || block->row_hashes == NULL ||
         block->labels == NULL || block->pairs == NULL || block->scratch == NULL)
-        LP_GUARD(lp_fail_memory(err, cells * 6 * sizeof(double)));
+        LP_GUARD(lp_fail_memory(err, ((size_t)block->stride * pass->number_count + cells * 6) * sizeof(double)));
     for (uint32_t i = 0; i < pass->want_count; i++) LP_GUARD(take_want(block, i, err));
     *ret_block = block;
     return LP_OK;
@@ -104,12 +110,12 @@ void lp_fit_block_free(struct lp_fit_block *block)
 {
     if (block == NULL) return;
     for (uint32_t i = 0; i < block->pass->want_count; i++) {
-        if (block->numbers != NULL) free(block->numbers[i].values);
         if (block->texts == NULL) continue;
         free(block->texts[i].words);
         free(block->texts[i].table);
         lp_buffer_done(&block->texts[i].bytes);
     }
+    free(block->values);
     free(block->numbers);
     free(block->texts);
     free(block->distinct);
@@ -201,23 +207,12 @@ enum lp_code lp_fit_block_add(struct lp_fit_block *block, const struct lp_record
     if (!take_label(pass, record, &block->labels[row]))
         return lp_fail_field(err, LP_E_INVALID, LP_SKIP_RECORD, pass->options->label, "%s: the label is missing",
                              pass->options->label);
-    for (uint32_t i = 0; i < pass->want_count; i++) {
-        const struct lp_want *want = &pass->wants[i];
-        if (is_text(want)) {
-            add_text(block, i, record->texts[want->slot], block->labels[row], &row_hash);
-            continue;
-        }
-        double *to = block->numbers[i].values + row;
-        for (uint32_t k = 0; k < want->width; k++) {
-            double value = record->numbers[want->slot + k];
-            uint64_t bits;
-            memcpy(&bits, &value, sizeof bits);
-            to[(size_t)k * block->capacity] = value;
-            row_hash = (row_hash ^ bits) * UINT64_C(0x9e3779b97f4a7c15);
-            row_hash ^= row_hash >> 32;
-        }
-    }
-    block->row_hashes[row] = lp_mix64(row_hash);
+    for (uint32_t i = 0; pass->text_count > 0 && i < pass->want_count; i++)
+        if (is_text(&pass->wants[i]))
+            add_text(block, i, record->texts[pass->wants[i].slot], block->labels[row], &row_hash);
+    block->row_hashes[row] = row_hash;
+    double *to = block->values + row;
+    for (uint32_t slot = 0; slot < pass->number_count; slot++, to += block->stride) *to = record->numbers[slot];
     block->rows++;
     return LP_OK;
 }
@@ -231,13 +226,24 @@ static bool all_finite(const double *values, uint32_t count)
     return others == 0;
 }
 
+/* Each value's hash into its record's, and the finite ones' into the sketch of how many there are. */
+static void hash_values(struct lp_fit_block *block, const double *values, struct lp_distinct *distinct)
+{
+    for (uint32_t row = 0; row < block->rows; row++) {
+        uint64_t hash = lp_hash_number(values[row]);
+        block->row_hashes[row] = block->row_hashes[row] * UINT64_C(0x9e3779b97f4a7c15) + hash;
+        if (__builtin_isfinite(values[row])) lp_distinct_add(distinct, hash);
+    }
+}
+
 /* Finite values to the front; the others are counted. */
-static void gather(struct lp_fit_block *block, struct numbers *n, uint32_t width)
+static void gather(struct lp_fit_block *block, struct numbers *n, uint32_t width, struct lp_distinct *distinct)
 {
     n->count = 0;
     n->missing = n->infinite_low = n->infinite_high = 0;
     for (uint32_t k = 0; k < width; k++) {
-        const double *from = n->values + (size_t)k * block->capacity;
+        const double *from = n->values + (size_t)k * block->stride;
+        hash_values(block, from, distinct);
         if (all_finite(from, block->rows)) {
             if (n->values + n->count != from) memmove(n->values + n->count, from, block->rows * sizeof *from);
             n->count += block->rows;
@@ -258,7 +264,7 @@ static uint64_t missing_rows(const struct lp_fit_block *block, const struct numb
     uint64_t missing = 0;
     for (uint32_t row = 0; row < block->rows; row++) {
         bool any = false;
-        for (uint32_t k = 0; k < width; k++) any |= isnan(n->values[(size_t)k * block->capacity + row]) != 0;
+        for (uint32_t k = 0; k < width; k++) any |= isnan(n->values[(size_t)k * block->stride + row]) != 0;
         missing += any;
     }
     return missing;
@@ -287,15 +293,15 @@ static void correlate(struct lp_fit_block *block, struct numbers *n)
 }
 
 /* What sorted values tell: how many there are of each, and whether all are whole. */
-static void count_values(struct numbers *n, struct lp_distinct *distinct)
+static void count_values(struct numbers *n)
 {
     uint32_t begin = 0;
     bool whole = true, days = true;
     n->value_count = 0;
-    for (uint32_t i = 1; i <= n->count; i++) {
+    /* Of fractions there is soon nothing left to find out. */
+    for (uint32_t i = 1; i <= n->count && (whole || days || n->value_count <= LP_FIT_VALUES_MAX); i++) {
         double value = n->values[begin];
         if (i < n->count && n->values[i] == value) continue;
-        lp_distinct_add(distinct, lp_hash_number(value));
         days = days && fmod(value, 86400e3) == 0;
         whole = whole && (fabs(value) >= 9007199254740992.0 || (double)(int64_t)value == value);
         if (n->value_count <= LP_FIT_VALUES_MAX) {
@@ -317,15 +323,16 @@ void lp_fit_block_finish(struct lp_fit_block *block)
         struct numbers *n = &block->numbers[i];
         uint64_t missing = want->width > 1 ? missing_rows(block, n, want->width) : 0;
         if (pass->label_want >= 0 && want->width == 1) correlate(block, n);
-        gather(block, n, want->width);
+        gather(block, n, want->width, &block->distinct[i]);
         uint64_t absent = (uint64_t)block->rows * want->width - n->count - n->infinite_low - n->infinite_high;
         n->missing = want->width > 1 ? missing : absent;
         n->moments.count = 0;
         if (n->count == 0) continue;
         lp_moments_of(n->values, n->count, &n->moments);
         lp_sort_doubles(n->values, block->scratch, n->count);
-        count_values(n, &block->distinct[i]);
+        count_values(n);
     }
+    for (uint32_t row = 0; row < block->rows; row++) block->row_hashes[row] = lp_mix64(block->row_hashes[row]);
 }
 
 /* --- merging --- */
@@ -406,8 +413,7 @@ enum lp_code lp_fit_block_merge(struct lp_fit_block *block, struct lp_fit_pass *
         if (is_text(&pass->wants[i])) LP_TRY(merge_texts(block, i, column, err));
         else LP_TRY(merge_numbers(block, i, column, err));
     }
-    for (uint32_t row = 0; row < block->rows; row++)
-        LP_TRY(lp_repeats_add(&pass->repeats, block->row_hashes[row], err));
+    LP_TRY(lp_repeats_add(&pass->repeats, block->row_hashes, block->rows, err));
     fit->records += block->rows;
     return LP_OK;
 }

@@ -20,7 +20,7 @@ static inline uint64_t lp_mix64(uint64_t x)
     return x ^ x >> 33;
 }
 
-/** Of a finite double; -0 is 0. */
+/** Of a double; -0 is 0. */
 static inline uint64_t lp_hash_number(double value)
 {
     uint64_t bits;

@@ -66,7 +66,12 @@ static uint32_t rows_of_block(const struct lp_fit *fit)
 static enum lp_code scan_all(struct lp_fit *fit, const struct lp_fit_options *options, struct lp_chunk *first,
                              struct lp_error *err)
 {
-    struct lp_fit_pass pass = {.fit = fit, .options = options, .wants = fit->wants, .want_count = fit->want_count};
+    struct lp_fit_pass pass = {.fit = fit,
+                               .options = options,
+                               .wants = fit->wants,
+                               .want_count = fit->want_count,
+                               .number_count = fit->number_count,
+                               .text_count = fit->text_count};
     uint32_t *column_of_want = calloc(fit->want_count, sizeof *column_of_want);
     if (column_of_want == NULL) return lp_fail_memory(err, fit->want_count * sizeof *column_of_want);
     for (uint32_t i = 0; i < fit->column_count; i++)

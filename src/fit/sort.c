@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, FIRST_DIGITS = 2, FEW = 64, MOVES_PER_VALUE = 8 };
+enum { DIGIT_BITS = 8, DIGITS = 1 << DIGIT_BITS, FIRST_DIGITS = 3, FEW = 64, MOVES_PER_VALUE = 8 };
 
 /* Doubles in the order of unsigned integers: negative ones turned over, the others above them. */
 static inline uint64_t key_of(double value)
@@ -21,28 +21,36 @@ static inline double value_of(uint64_t key)
     return value;
 }
 
-/* One stable pass over the digit at `shift`. */
-static void sort_digit(const uint64_t *from, uint64_t *to, uint32_t count, unsigned shift)
+/*
+ * A stable pass over each of FIRST_DIGITS digits from bit `low` on; 256 places to write at stay in the first cache. The
+ * keys are in `*keys` afterwards, which may be the other buffer.
+ */
+static void sort_digits(uint64_t **keys, uint64_t **other, uint32_t count, unsigned low)
 {
-    uint32_t begins[DIGITS] = {0};
-    for (uint32_t i = 0; i < count; i++) begins[from[i] >> shift & (DIGITS - 1)]++;
-    for (uint32_t d = 0, begin = 0; d < DIGITS; d++) {
-        uint32_t size = begins[d];
-        begins[d] = begin;
-        begin += size;
+    uint32_t begins[FIRST_DIGITS][DIGITS] = {{0}};
+    for (uint32_t i = 0; i < count; i++)
+        for (unsigned k = 0; k < FIRST_DIGITS; k++) begins[k][(*keys)[i] >> (low + k * DIGIT_BITS) & (DIGITS - 1)]++;
+    for (unsigned k = 0; k < FIRST_DIGITS; k++) {
+        unsigned shift = low + k * DIGIT_BITS;
+        const uint64_t *from = *keys;
+        uint64_t *to = *other;
+        if (begins[k][from[0] >> shift & (DIGITS - 1)] == count) continue; /* all have the same */
+        for (uint32_t d = 0, begin = 0; d < DIGITS; d++) {
+            uint32_t size = begins[k][d];
+            begins[k][d] = begin;
+            begin += size;
+        }
+        for (uint32_t i = 0; i < count; i++) to[begins[k][from[i] >> shift & (DIGITS - 1)]++] = from[i];
+        *other = *keys;
+        *keys = to;
     }
-    for (uint32_t i = 0; i < count; i++) to[begins[from[i] >> shift & (DIGITS - 1)]++] = from[i];
 }
 
-/* Sort by bits [low, high); the keys are in `*keys` afterwards, which may be the other buffer. */
+/* By all bits from `low` up to `high`; the last digits may overlap those before, which changes nothing. */
 static void sort_bits(uint64_t **keys, uint64_t **other, uint32_t count, unsigned low, unsigned high)
 {
-    for (unsigned shift = low; shift < high; shift += DIGIT_BITS) {
-        sort_digit(*keys, *other, count, shift);
-        uint64_t *swap = *keys;
-        *keys = *other;
-        *other = swap;
-    }
+    const unsigned bits = FIRST_DIGITS * DIGIT_BITS;
+    for (; low < high; low += bits) sort_digits(keys, other, count, low < 64 - bits ? low : 64 - bits);
 }
 
 /* False when it took more than `moves` steps: the order is then as it came out so far, nothing lost. */

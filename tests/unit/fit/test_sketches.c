@@ -288,7 +288,7 @@ static void repeats_are_exact_below_the_bound_and_near_above_it(void **context)
         uint32_t repeated = 0;
         for (uint32_t i = 0; i < counts[c]; i++) {
             for (int again = 0; again < (i % 10 == 0 ? 2 : 1); again++)
-                assert_int_equal(lp_repeats_add(&repeats, lp_mix64(i + 1), &err), LP_OK);
+                assert_int_equal(lp_repeats_add(&repeats, &(uint64_t){lp_mix64(i + 1)}, 1, &err), LP_OK);
             repeated += i % 10 == 0;
         }
         double got = lp_repeats_count(&repeats);
