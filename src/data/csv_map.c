@@ -37,10 +37,11 @@ static enum lp_code grow_fields(struct lp_csv_field **fields, uint32_t count, ui
     if (count > LP_DATA_COLUMNS_MAX)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "a row has %u fields, at most %d are allowed: is it CSV?", count,
                        LP_DATA_COLUMNS_MAX);
-    struct lp_csv_field *grown = realloc(*fields, (size_t)count * 2 * sizeof *grown);
-    if (grown == NULL) return lp_fail_memory(err, (size_t)count * 2 * sizeof *grown);
+    uint32_t wanted = count * 2 + LP_CSV_FIELDS_SPARE;
+    struct lp_csv_field *grown = realloc(*fields, (size_t)wanted * sizeof *grown);
+    if (grown == NULL) return lp_fail_memory(err, (size_t)wanted * sizeof *grown);
     *fields = grown;
-    *capacity = count * 2;
+    *capacity = wanted;
     return LP_OK;
 }
 

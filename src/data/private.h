@@ -86,6 +86,8 @@ struct lp_csv_field {
     bool quoted, escaped; /* escaped: it has doubled quotes */
 };
 
+enum { LP_CSV_FIELDS_SPARE = 64 }; /* with so many places to spare the quickest way is taken */
+
 /**
  * Take one row apart. Behind `end` there must be LP_BYTES_PADDING bytes, each a newline.
  * @param ret_malformed a quote inside a field, or text behind a closing quote, or a quote never closed
