@@ -11,7 +11,7 @@
 
 /* What a block knows about a column of numbers. */
 struct numbers {
-    double *values; /* in the block's: [width][stride] as they came; after _finish the first `count`, sorted */
+    double *values; /* in the block's: [width][stride] as they came; after _finish the first `count`, roughly sorted */
     uint32_t count;
     uint64_t missing, infinite_low, infinite_high;
     struct lp_moments moments;
@@ -48,7 +48,7 @@ struct lp_fit_block {
     uint64_t *scratch;            /* for sorting */
     struct numbers *numbers;      /* by want; unused for texts */
     struct texts *texts;          /* by want; unused for numbers */
-    struct lp_distinct *distinct; /* by want */
+    struct lp_distinct *distinct; /* by want; of all blocks so far: merging it again changes nothing */
 };
 
 static bool is_text(const struct lp_want *want) { return want->type == LP_WANT_TEXT; }
@@ -137,7 +137,6 @@ void lp_fit_block_clear(struct lp_fit_block *block)
         texts->word_count = 0;
         texts->missing = texts->text_bytes = texts->text_words = texts->text_max_bytes = 0;
     }
-    memset(block->distinct, 0, block->pass->want_count * sizeof *block->distinct);
 }
 
 bool lp_fit_block_is_full(const struct lp_fit_block *block) { return block->rows == block->capacity; }
@@ -292,7 +291,22 @@ static void correlate(struct lp_fit_block *block, struct numbers *n)
     lp_comoments_of(x, block->labels, block->rows, &n->missing_label);
 }
 
-/* What sorted values tell: how many there are of each, and whether all are whole. */
+/* One more of a value that belongs near the end of the list; past LP_FIT_VALUES_MAX there are too many. */
+static void count_value(struct numbers *n, double value, uint32_t count)
+{
+    uint32_t at = n->value_count;
+    if (n->value_count > LP_FIT_VALUES_MAX) return;
+    while (at > 0 && n->found[at - 1].value > value) at--;
+    if (at > 0 && n->found[at - 1].value == value) {
+        n->found[at - 1].count += count;
+        return;
+    }
+    if (++n->value_count > LP_FIT_VALUES_MAX) return;
+    memmove(n->found + at + 1, n->found + at, (n->value_count - 1 - at) * sizeof *n->found);
+    n->found[at] = (struct lp_fit_value){value, count};
+}
+
+/* What roughly sorted values tell: how many there are of each, and whether all are whole. */
 static void count_values(struct numbers *n)
 {
     uint32_t begin = 0;
@@ -304,10 +318,7 @@ static void count_values(struct numbers *n)
         if (i < n->count && n->values[i] == value) continue;
         days = days && fmod(value, 86400e3) == 0;
         whole = whole && (fabs(value) >= 9007199254740992.0 || (double)(int64_t)value == value);
-        if (n->value_count <= LP_FIT_VALUES_MAX) {
-            if (n->value_count < LP_FIT_VALUES_MAX) n->found[n->value_count] = (struct lp_fit_value){value, i - begin};
-            n->value_count++;
-        }
+        count_value(n, value, i - begin);
         begin = i;
     }
     n->whole = whole;
@@ -329,7 +340,7 @@ void lp_fit_block_finish(struct lp_fit_block *block)
         n->moments.count = 0;
         if (n->count == 0) continue;
         lp_moments_of(n->values, n->count, &n->moments);
-        lp_sort_doubles(n->values, block->scratch, n->count);
+        lp_sort_roughly(n->values, block->scratch, n->count, n->moments.min, n->moments.max);
         count_values(n);
     }
     for (uint32_t row = 0; row < block->rows; row++) block->row_hashes[row] = lp_mix64(block->row_hashes[row]);

@@ -35,7 +35,7 @@ static inline void lp_distinct_add(struct lp_distinct *distinct, uint64_t hash)
     uint64_t rest = hash << LP_DISTINCT_BITS | UINT64_C(1) << (LP_DISTINCT_BITS - 1);
     unsigned char rank = (unsigned char)(__builtin_clzll(rest) + 1);
     unsigned char *at = &distinct->registers[hash >> (64 - LP_DISTINCT_BITS)];
-    *at = rank > *at ? rank : *at;
+    if (rank > *at) *at = rank; /* seldom, once there were many */
 }
 
 /** As if one had seen the values of both. */

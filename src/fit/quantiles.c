@@ -90,7 +90,18 @@ static enum lp_code compact_full(struct lp_quantiles *quantiles, struct lp_error
     return LP_OK;
 }
 
-enum lp_code lp_quantiles_add_sorted(struct lp_quantiles *quantiles, const double *values, uint32_t count,
+/* Nearly all are in their places. */
+static void insert_all(double *values, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        double value = values[i];
+        uint32_t at = i;
+        for (; at > 0 && values[at - 1] > value; at--) values[at] = values[at - 1];
+        values[at] = value;
+    }
+}
+
+enum lp_code lp_quantiles_add_sorted(struct lp_quantiles *quantiles, double *values, uint32_t count,
                                      struct lp_error *err)
 {
     if (count == 0) return LP_OK;
@@ -99,8 +110,11 @@ enum lp_code lp_quantiles_add_sorted(struct lp_quantiles *quantiles, const doubl
     LP_TRY(raise_levels(quantiles, level, err));
     uint32_t step = UINT32_C(1) << level, groups = count / step, whole = groups * step;
     uint32_t offset = level > 0 ? (uint32_t)(draw(quantiles) & (step - 1)) : 0;
-    LP_TRY(merge_into(&quantiles->levels[level], values + offset, groups, step, err));
+    for (uint32_t i = 0; i < groups; i++) values[i] = values[offset + i * step];
+    insert_all(values, groups);
+    LP_TRY(merge_into(&quantiles->levels[level], values, groups, 1, err));
     /* The rest are the largest: they stand for themselves. */
+    insert_all(values + whole, count - whole);
     if (whole < count) LP_TRY(merge_into(&quantiles->levels[0], values + whole, count - whole, 1, err));
     if (level > 0) quantiles->exact = false;
     quantiles->count += count;

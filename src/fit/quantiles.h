@@ -35,10 +35,12 @@ void lp_quantiles_init(struct lp_quantiles *quantiles, uint32_t k, uint64_t seed
 void lp_quantiles_done(struct lp_quantiles *quantiles);
 
 /**
- * A block of sorted finite values. A long one goes in as every 2^j-th of its values, from a random offset on: the one
- * rank that a block so adds an error to is off by at most 2^j, with count >> j still above k / 2.
+ * A block of finite values, sorted as lp_sort_roughly does at least. A long one goes in as every 2^j-th of its values,
+ * from a random offset on: the one rank that a block so adds an error to is off by at most 2^j, with count >> j still
+ * above k / 2, and by what the order is off.
+ * @param values are changed
  */
-LP_MUST_USE enum lp_code lp_quantiles_add_sorted(struct lp_quantiles *quantiles, const double *values, uint32_t count,
+LP_MUST_USE enum lp_code lp_quantiles_add_sorted(struct lp_quantiles *quantiles, double *values, uint32_t count,
                                                  struct lp_error *err);
 LP_MUST_USE enum lp_code lp_quantiles_merge(struct lp_quantiles *quantiles, const struct lp_quantiles *other,
                                             struct lp_error *err);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_MIN = 1 << 12, SLOTS_MAX = LP_REPEATS_HASHES_MAX * 2, AHEAD = 12 };
+enum { SLOTS_MIN = 1 << 12, SLOTS_MAX = LP_REPEATS_HASHES_MAX * 2, AHEAD = 32 };
 
 static bool take_slots(struct lp_repeats *repeats, uint32_t slots)
 {
@@ -48,16 +48,16 @@ static void keep(struct lp_repeats *repeats, const struct lp_repeats *old)
     }
 }
 
-/* A table twice as large; at the bound half of the hashes go. */
+/* A table four times as large; at the bound half of the hashes go. */
 static enum lp_code make_room(struct lp_repeats *repeats, struct lp_error *err)
 {
     struct lp_repeats old = *repeats;
     repeats->used = 0;
     if (old.slots == SLOTS_MAX) repeats->shift++;
-    if (!take_slots(repeats, old.slots == SLOTS_MAX ? SLOTS_MAX : old.slots * 2)) {
+    if (!take_slots(repeats, old.slots == SLOTS_MAX ? SLOTS_MAX : old.slots * 4)) {
         lp_repeats_done(repeats);
         *repeats = old;
-        return lp_fail_memory(err, (size_t)old.slots * 2 * sizeof *old.table);
+        return lp_fail_memory(err, (size_t)old.slots * 4 * sizeof *old.table);
     }
     keep(repeats, &old);
     lp_repeats_done(&old);

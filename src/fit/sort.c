@@ -1,8 +1,9 @@
 #include "fit/sort.h"
 
+#include <float.h>
 #include <string.h>
 
-enum { DIGIT_BITS = 8, DIGITS = 1 << DIGIT_BITS, FIRST_DIGITS = 3, FEW = 64, MOVES_PER_VALUE = 8 };
+enum { DIGIT_BITS = 8, DIGITS = 1 << DIGIT_BITS, FIRST_DIGITS = 3, FEW = 64, MOVES_PER_VALUE = 8, BUCKETS = 2048 };
 
 /* Doubles in the order of unsigned integers: negative ones turned over, the others above them. */
 static inline uint64_t key_of(double value)
@@ -82,4 +83,25 @@ void lp_sort_doubles(double *values, uint64_t *scratch, uint32_t count)
             sort_bits(&keys, &other, count, low, high);
     }
     for (uint32_t i = 0; i < count; i++) values[i] = value_of(keys[i]);
+}
+
+void lp_sort_roughly(double *values, uint64_t *scratch, uint32_t count, double min, double max)
+{
+    double scale = BUCKETS / (max - min), *to = (double *)(void *)scratch;
+    if (count <= LP_SORT_EXACTLY_MAX || !(scale > 0 && scale <= DBL_MAX)) {
+        lp_sort_doubles(values, scratch, count);
+        return;
+    }
+    /* By the share of the range that is below: rising, whatever is rounded. */
+    uint32_t begins[BUCKETS + 1] = {0};
+    for (uint32_t i = 0; i < count; i++) begins[(int32_t)((values[i] - min) * scale)]++;
+    for (uint32_t b = 0, begin = 0; b <= BUCKETS; b++) {
+        uint32_t size = begins[b];
+        begins[b] = begin;
+        begin += size;
+    }
+    for (uint32_t i = 0; i < count; i++) to[begins[(int32_t)((values[i] - min) * scale)]++] = values[i] + 0.0;
+    memcpy(values, to, count * sizeof *values);
+    for (uint32_t b = 0, begin = 0; b <= BUCKETS; begin = begins[b++])
+        if (begins[b] - begin > LP_SORT_APART_MAX) lp_sort_doubles(values + begin, scratch, begins[b] - begin);
 }
