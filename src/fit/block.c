@@ -40,8 +40,8 @@ struct texts {
 struct lp_fit_block {
     const struct lp_fit_pass *pass;
     uint32_t rows, capacity, table_mask;
-    uint32_t stride; /* doubles from column to column */
-    double *values;  /* by slot: [number_count][stride] */
+    uint32_t stride;              /* doubles from column to column */
+    double *values;               /* by slot: [number_count][stride] */
     double *labels;               /* [capacity]; NULL: none is a number */
     double *pairs;                /* [2 * capacity]: values and labels side by side */
     uint64_t *row_hashes;         /* [capacity] */
@@ -95,8 +95,8 @@ enum lp_code lp_fit_block_new(const struct lp_fit_pass *pass, struct lp_fit_bloc
     block->labels = calloc(block->capacity, sizeof *block->labels);
     block->pairs = calloc(2 * cells, sizeof *block->pairs);
     block->scratch = calloc(2 * cells, sizeof *block->scratch);
-    if (block->values == NULL || block->numbers == NULL || block->texts == NULL || block->distinct == NULL || block->row_hashes == NULL ||
-        block->labels == NULL || block->pairs == NULL || block->scratch == NULL)
+    if (block->values == NULL || block->numbers == NULL || block->texts == NULL || block->distinct == NULL ||
+        block->row_hashes == NULL || block->labels == NULL || block->pairs == NULL || block->scratch == NULL)
         LP_GUARD(lp_fail_memory(err, ((size_t)block->stride * pass->number_count + cells * 6) * sizeof(double)));
     for (uint32_t i = 0; i < pass->want_count; i++) LP_GUARD(take_want(block, i, err));
     *ret_block = block;

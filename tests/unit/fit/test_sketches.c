@@ -69,6 +69,30 @@ static void sorting_is_what_qsort_does(void **context)
         }
 }
 
+/* Sorted by neighbourhoods: a value is out of order with at most LP_SORT_APART_MAX others, and none gets lost. */
+static void sorting_roughly_is_off_by_a_neighbourhood_at_most(void **context)
+{
+    (void)context;
+    static double values[BLOCK], wanted[BLOCK];
+    static uint64_t scratch[2 * BLOCK];
+    const uint32_t counts[] = {1, 64, LP_SORT_EXACTLY_MAX, LP_SORT_EXACTLY_MAX + 1, BLOCK};
+    for (int kind = 0; kind < 8; kind++)
+        for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+            fill(values, counts[c], kind);
+            memcpy(wanted, values, sizeof values);
+            qsort(wanted, counts[c], sizeof *wanted, by_value);
+            lp_sort_roughly(values, scratch, counts[c], wanted[0], wanted[counts[c] - 1]);
+            for (uint32_t i = 0; i < counts[c]; i++) {
+                uint32_t last = i + LP_SORT_APART_MAX < counts[c] ? i + LP_SORT_APART_MAX : counts[c] - 1;
+                uint32_t first = i > LP_SORT_APART_MAX ? i - LP_SORT_APART_MAX : 0;
+                assert_true(values[i] >= wanted[first] && values[i] <= wanted[last]);
+                assert_false(values[i] == 0 && signbit(values[i]));
+            }
+            qsort(values, counts[c], sizeof *values, by_value);
+            for (uint32_t i = 0; i < counts[c]; i++) assert_true(values[i] == wanted[i]);
+        }
+}
+
 /* --- moments --- */
 
 static void moments_merge_to_the_same_in_any_grouping(void **context)
@@ -80,9 +104,9 @@ static void moments_merge_to_the_same_in_any_grouping(void **context)
         for (uint32_t i = 0; i < BLOCK; i++) {
             double x = (double)(draw() % 2000001) - 1e6;
             values[i] = kind == 0 ? 1e9 + 1e-9 * x : kind == 1 ? 1e294 * x : 1e-306 * x;
-            sum += values[i];
+            sum += (long double)values[i] - values[0]; /* at 1e9 the plain sum is too coarse to be the measure */
         }
-        long double mean = sum / BLOCK;
+        long double mean = values[0] + sum / BLOCK;
         for (uint32_t i = 0; i < BLOCK; i++) m2 += (values[i] - mean) * (values[i] - mean);
         for (uint32_t size = 1; size <= BLOCK; size = size * 3 + 1) {
             struct lp_moments all = {0};
@@ -130,11 +154,17 @@ static double value_of(int order, uint32_t i)
 static void feed(struct lp_quantiles *sketch, int order, uint32_t begin, uint32_t end, uint32_t size)
 {
     static double block[BLOCK];
+    static uint64_t scratch[2 * BLOCK];
     struct lp_error err;
     for (uint32_t i = begin; i < end; i += size) {
         uint32_t count = i + size <= end ? size : end - i;
         for (uint32_t k = 0; k < count; k++) block[k] = value_of(order, i + k);
-        qsort(block, count, sizeof *block, by_value);
+        double min = block[0], max = block[0];
+        for (uint32_t k = 1; k < count; k++) {
+            min = fmin(min, block[k]);
+            max = fmax(max, block[k]);
+        }
+        lp_sort_roughly(block, scratch, count, min, max);
         assert_int_equal(lp_quantiles_add_sorted(sketch, block, count, &err), LP_OK);
     }
 }
@@ -303,6 +333,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sorting_is_what_qsort_does),
+        cmocka_unit_test(sorting_roughly_is_off_by_a_neighbourhood_at_most),
         cmocka_unit_test(moments_merge_to_the_same_in_any_grouping),
         cmocka_unit_test(a_constant_has_no_spread),
         cmocka_unit_test(quantiles_keep_their_error_in_any_order),
