@@ -9,9 +9,9 @@
 enum {
     BINS = 10, /* of a baseline, and buckets */
     BUCKETS_MAX = 1000,
-    VALUES_AS_BINS = 20,   /* so many different numbers are a bin each */
-    ONEHOT_MAX = 64,       /* more values are an index, for an embedding */
-    VOCABULARY_MAX = 1000, /* what a manifest holds in JSON */
+    VALUES_AS_BINS = 20,  /* so many different numbers are a bin each */
+    ONEHOT_MAX = 64,      /* more values are an index, for an embedding */
+    VOCABULARY_MAX = 999, /* what a manifest holds in JSON: a baseline counts all others, too */
     HASH_BUCKETS = 1024,
     TEXT_BUCKETS = 256,
 };

@@ -1,6 +1,7 @@
 #include "train/job_private.h"
 
 #include "train/export.h"
+#include "train/target.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -95,6 +96,7 @@ static enum lp_code new_trainer(struct lp_job *job, const uint32_t *order, uint3
     const struct lp_train_split split = {
         .train = order, .valid = order + train_count, .train_count = train_count, .valid_count = valid_count};
     struct lp_trainer *trainer;
+    LP_TRY(lp_target_encode(&job->result->table, job->result->features, order, train_count, job->options.seed, err));
     LP_TRY(lp_trainer_new(&job->result->spec, &job->data, &split, &job->options, &trainer, err));
     enum lp_code rc = load_first(job, lp_trainer_net(trainer), err);
     if (rc == LP_OK) *ret_trainer = trainer;

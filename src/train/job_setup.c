@@ -289,6 +289,21 @@ static enum lp_code check_numbers(const struct lp_job *job, enum lp_task task, s
     return LP_OK;
 }
 
+/* Means of the label are of its numbers, or of how often the second of two classes is there: as in `fit`. */
+static enum lp_code check_targets(struct lp_job *job, struct lp_error *err)
+{
+    struct lp_table *t = &job->result->table;
+    const struct lp_feature *feature = job->result->features->features;
+    if (t->target_count == 0 || t->numeric) return LP_OK;
+    while (!lp_table_is_target(feature)) feature++;
+    if (job->class_count != 2)
+        return lp_fail_field(err, LP_E_INVALID, LP_FATAL, feature->name,
+                             "`%.64s` has target means: they need a label that is a number or has two classes",
+                             feature->name);
+    for (uint32_t r = 0; r < t->row_count; r++) t->label[r] = job->class_of[r];
+    return LP_OK;
+}
+
 enum lp_code lp_job_set_labels(struct lp_job *job, struct lp_error *err)
 {
     static const enum lp_task tasks[] = {[LP_JOB_BINARY] = LP_TASK_BINARY,
@@ -321,6 +336,7 @@ enum lp_code lp_job_set_labels(struct lp_job *job, struct lp_error *err)
     if (!classes) LP_TRY(check_numbers(job, task, err));
     bool scaled = job->result->loss.kind == LP_LOSS_SQUARED || job->result->loss.kind == LP_LOSS_HUBER;
     if (scaled && !r->raw_label) scale_label(job);
+    LP_TRY(check_targets(job, err));
     return set_class_weights(job, err);
 }
 

@@ -26,7 +26,7 @@ struct reading {
     struct lp_want *label, *weight, *group, *segment, *time; /* among the wants; NULL: none */
     struct lp_cleaner *cleaner;
     struct lp_clean_counts *counts;
-    double *row;
+    double *row, *observed; /* observed: NULL without target means */
     uint32_t row_capacity, own_capacity;
 };
 
@@ -102,6 +102,10 @@ static enum lp_code start(struct reading *r, const char *path, struct lp_error *
     r->row = calloc((size_t)r->features->column_count + 1, sizeof *r->row);
     if (r->counts == NULL || r->row == NULL) return lp_fail_memory(err, r->features->column_count * sizeof *r->row);
     struct lp_table *t = r->table;
+    for (uint32_t i = 0; i < r->features->feature_count; i++)
+        t->target_count += lp_table_is_target(&r->features->features[i]);
+    if (t->target_count > 0) r->observed = calloc(r->features->feature_count, sizeof *r->observed);
+    if (t->target_count > 0 && r->observed == NULL) return lp_fail_memory(err, r->features->feature_count);
     t->column_count = r->features->column_count;
     t->x_row = t->column_count;
     t->format = lp_data_format_name(lp_data_format(r->data));
@@ -141,6 +145,7 @@ static enum lp_code make_room(struct reading *r, struct lp_error *err)
         if (r->segment != NULL) GROW(t->segment, capacity, err);
         if (r->time != NULL) GROW(t->time, capacity, err);
         if (r->options->ranks > 1) GROW(t->where, capacity, err);
+        if (t->target_count > 0) GROW(t->categories, capacity * t->target_count, err);
         r->row_capacity = (uint32_t)capacity;
     }
     if (t->own_count < r->own_capacity) return LP_OK;
@@ -221,6 +226,21 @@ static enum lp_code take_extras(struct reading *r, const struct lp_record *recor
                          r->time->path);
 }
 
+/* What is missing is of the category that fills in, where there is one. */
+static void take_categories(struct reading *r)
+{
+    struct lp_table *t = r->table;
+    uint32_t *to = t->target_count > 0 ? t->categories + (size_t)t->row_count * t->target_count : NULL;
+    for (uint32_t i = 0; to != NULL && i < r->features->feature_count; i++) {
+        const struct lp_feature *feature = &r->features->features[i];
+        if (!lp_table_is_target(feature)) continue;
+        bool fills = feature->missing == LP_MISSING_VALUE || feature->missing == LP_MISSING_MEAN;
+        double entry = r->observed[i];
+        if (isnan(entry)) entry = fills ? feature->missing_value : UINT32_MAX;
+        *to++ = entry < feature->vocabulary_count ? (uint32_t)entry : UINT32_MAX;
+    }
+}
+
 /* The cleaned row as floats, rounded once, as serving rounds it. */
 static enum lp_code take_row(struct reading *r, struct lp_error *err)
 {
@@ -252,13 +272,14 @@ static enum lp_code take_record(struct reading *r, const struct lp_record *recor
     uint32_t missing;
     struct lp_error why;
     LP_TRY(make_room(r, err));
-    if (lp_cleaner_run(r->cleaner, record->numbers, record->texts, r->row, NULL, 1, r->counts, &missing, &why) !=
+    if (lp_cleaner_run(r->cleaner, record->numbers, record->texts, r->row, r->observed, 1, r->counts, &missing, &why) !=
         LP_OK) {
         /* Serving sends such a record to the dead letters: the model never sees one. */
         if (t->refused++ == 0) snprintf(t->first_refused, sizeof t->first_refused, "%.250s", why.text);
         return LP_OK;
     }
     LP_TRY(take_extras(r, record, err));
+    take_categories(r);
     LP_TRY(take_row(r, err));
     if (t->sample_count == r->options->sample_count) return LP_OK;
     t->sample_count++;
@@ -316,6 +337,7 @@ enum lp_code lp_table_read(const char *path, const struct lp_bundle *features, c
     free(r.slots);
     free(r.counts);
     free(r.row);
+    free(r.observed);
     if (rc != LP_OK) lp_table_done(ret_table);
     return rc;
 }
@@ -330,6 +352,7 @@ void lp_table_done(struct lp_table *t)
     free(t->group);
     free(t->segment);
     free(t->time);
+    free(t->categories);
     lp_words_done(&t->words);
     lp_words_done(&t->groups);
     lp_words_done(&t->segments);

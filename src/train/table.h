@@ -46,6 +46,8 @@ struct lp_table {
     uint32_t *segment; /* NULL: none */
     struct lp_words segments;
     double *time;              /* milliseconds; NULL: none */
+    uint32_t target_count;     /* features with target means */
+    uint32_t *categories;      /* [row_count][target_count] of each, its entry of the vocabulary; UINT32_MAX: none */
     uint64_t refused, skipped; /* records that cleaning refused, that could not be decoded */
     char first_refused[256];   /* why, of the first */
     struct lp_buffer samples;  /* JSON objects, each with a zero behind it */
@@ -64,6 +66,12 @@ struct lp_table {
 LP_MUST_USE enum lp_code lp_table_read(const char *path, const struct lp_bundle *features,
                                        const struct lp_table_options *options, struct lp_table *ret_table,
                                        struct lp_error *err);
+/** Does it stand for a category by the mean of the label? */
+static inline bool lp_table_is_target(const struct lp_feature *feature)
+{
+    return feature->kind == LP_FEATURE_CATEGORY && feature->encoding == LP_ENCODING_TARGET;
+}
+
 /** A decimal number, the whole text; NaN for anything else (hexadecimal, `nan`, blanks). */
 double lp_table_number(struct lp_span text);
 
