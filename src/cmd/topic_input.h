@@ -26,6 +26,18 @@ LP_MUST_USE enum lp_code lp_topic_input_open(const char *data, const struct lp_c
                                              struct lp_topic_input **ret_input,
                                              char ret_path[LP_TOPIC_INPUT_PATH_BYTES], struct lp_error *err);
 
+/**
+ * Copy a topic's values, as above, into a file without a name, for a verb that reads its data more than once: one
+ * partition behind the other, so that the same offsets give the same bytes. In $TMPDIR or /tmp; gone with the process.
+ *
+ * @param ret_path what to open instead of a file, as often as it is wanted, while the file is open
+ * @param ret_file close() it
+ * @return LP_E_LIMIT: more partitions than may be open at once; LP_E_IO: no room; LP_E_TIMEOUT: not read to its end
+ */
+LP_MUST_USE enum lp_code lp_topic_input_save(const char *data, const struct lp_config *config,
+                                             char ret_path[LP_TOPIC_INPUT_PATH_BYTES], int *ret_file,
+                                             struct lp_error *err);
+
 /** After the path was read or given up: LP_OK, or why the topic was not read to its end. */
 LP_MUST_USE enum lp_code lp_topic_input_close(struct lp_topic_input *input, struct lp_error *err);
 

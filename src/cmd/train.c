@@ -1,16 +1,19 @@
 /* lepton train: a data file -> a bundle. */
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "cmd/topic_input.h"
 #include "cmd/train_options.h"
 #include "cmd/train_peers.h"
 #include "cmd/train_spec.h"
 #include "cmd/train_view.h"
 #include "core/clock.h"
+#include "core/log.h"
 #include "model/write.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int run(int argc, char **argv);
 
@@ -19,8 +22,12 @@ const struct lp_command lp_command_train = {
     .help = "train a network on a data file and write a bundle",
     .usage =
         "usage: lepton train DATA --label NAME -o BUNDLE [OPTION]...\n"
+        "       lepton train kafka:TOPIC[@FROM-TO] --config worker.properties [--set KEY=VALUE]... ...\n"
         "\n"
-        "DATA is CSV with a header, JSON Lines or an Avro container file, told apart by content, or a folder of them.\n"
+        "DATA is CSV with a header, JSON Lines or an Avro container file, told apart by content, or a folder of them;\n"
+        "or the JSON values that stand in a topic (@FROM-TO: of these offsets of each partition), kept in $TMPDIR "
+        "while\n"
+        "it trains.\n"
         "Features are fitted first, as `lepton fit` does, unless --spec names a feature list. A label of two values\n"
         "makes a binary model, of few whole numbers or of words a multiclass one, else it is a regression. Without\n"
         "further options: two layers of 64 with relu, Adam, a tenth of the rows validates, and the epoch with the "
@@ -85,6 +92,7 @@ const struct lp_command lp_command_train = {
         "  --no-golden-data        golden rows that are made up, not the first rows of the data\n"
         "  --skip-bad              pass over records that cannot be read, and say how many\n"
         "  --html FILE             the curves as a page\n"
+        "  --config FILE           of a worker: the topic's brokers\n"
         "  --json                  a JSON line for the start, each epoch, and the end\n"
         "\n"
         "example: lepton train clicks.csv --label clicked --layers 64,64 -o ctr.safetensors\n",
@@ -96,7 +104,9 @@ enum { NAME_BYTES = 256, STEP_BYTES = 4096 };
 struct request {
     struct lp_train_texts texts;
     struct lp_job_request job;
-    const char *spec, *out, *html;
+    const char *spec, *out, *html, *config;
+    struct lp_overrides overrides;
+    const char *data; /* as it was given */
     bool json;
 };
 
@@ -112,7 +122,7 @@ static void name_after(const char *path, char *name)
 /* What was typed and decides the weights, for the lineage; where files are is nobody's business. */
 static json_t *make_steps(int argc, char **argv)
 {
-    static const char *const passed_over[] = {"-o", "--output", "--checkpoint", "--html"};
+    static const char *const passed_over[] = {"-o", "--output", "--checkpoint", "--html", "--config", "--set"};
     char text[STEP_BYTES] = "lepton";
     size_t used = strlen(text);
     for (int i = 0; i < argc && used + 1 < sizeof text; i++) {
@@ -149,7 +159,7 @@ static enum lp_code train(struct request *r, const struct lp_train_peers *peers,
     struct lp_job_result result;
     json_t *spec = NULL;
     char sha256[LP_SHA256_TEXT_BYTES];
-    lp_train_view_init(&view, r->job.data, r->json);
+    lp_train_view_init(&view, r->data, r->json);
     view.silent = peers != NULL && peers->rank > 0;
     set_callbacks(&r->job, &view);
     r->job.train.peers = peers;
@@ -161,9 +171,34 @@ static enum lp_code train(struct request *r, const struct lp_train_peers *peers,
     json_decref(spec);
     if (rc != LP_OK) return rc;
     if (!view.silent) rc = lp_bundle_save(r->out, lp_buffer_span(&result.bundle), err);
-    if (rc == LP_OK && r->html != NULL && !view.silent) rc = lp_train_view_html(&result, r->job.data, r->html, err);
+    if (rc == LP_OK && r->html != NULL && !view.silent) rc = lp_train_view_html(&result, r->data, r->html, err);
     if (rc == LP_OK) lp_train_view_done(&view, &result, r->out, (double)(lp_clock_ns() - begin) * 1e-9);
     lp_job_done(&result);
+    return rc;
+}
+
+/* Every rank would read the topic at a time of its own, and have other rows. */
+static enum lp_code train_topic(struct request *r, const struct lp_train_peers *peers, struct lp_error *err)
+{
+    struct lp_config *config = NULL;
+    char path[LP_TOPIC_INPUT_PATH_BYTES];
+    int file;
+    if (peers != NULL && peers->count > 1)
+        return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
+                       "%s: several processes learn from a file that all can read, not from a topic", r->data);
+    LP_TRY(lp_options_load(r->config, &r->overrides, &config, err));
+    lp_log_setup(LP_LOG_ERROR, LP_LOG_LOGFMT);
+    enum lp_code rc = lp_topic_input_save(r->data, config, path, &file, err);
+    if (rc == LP_OK) {
+        r->job.data = path;
+        r->job.data_name = r->data;
+        rc = train(r, peers, err);
+        r->job.data = r->data;
+        close(file);
+        if (rc != LP_OK && strncmp(err->text, path, strlen(path)) == 0) /* told by the name that was given */
+            rc = lp_error_wrap(err, "%s", r->data);
+    }
+    lp_config_free(config);
     return rc;
 }
 
@@ -196,7 +231,7 @@ static int start(struct request *r, int argc, char **argv)
     r->job.steps = steps;
     enum lp_code rc = lp_peers_join(&peers, &err);
     if (rc == LP_OK) {
-        rc = train(r, peers.peers, &err);
+        rc = lp_topic_input_is(r->data) ? train_topic(r, peers.peers, &err) : train(r, peers.peers, &err);
         lp_peers_leave(&peers, rc != LP_OK ? &err : NULL);
     }
     code = rc == LP_OK ? lp_command_finish(&lp_command_train, LP_EXIT_OK) : lp_command_fail(&lp_command_train, &err);
@@ -260,12 +295,14 @@ static int parse(struct request *r, int argc, char **argv)
         {.name = "skip-bad", .type = LP_OPTION_FLAG, .value = &j->skip_bad},
         {.name = "html", .type = LP_OPTION_TEXT, .value = &r->html},
         {.name = "json", .type = LP_OPTION_FLAG, .value = &r->json},
+        {.name = "config", .type = LP_OPTION_TEXT, .value = &r->config},
+        {.name = "set", .type = LP_OPTION_SET, .value = &r->overrides},
     };
     struct lp_operands operands;
     int code =
         lp_options_parse(&lp_command_train, argc, argv, options, sizeof options / sizeof *options, 1, 1, &operands);
     if (code >= 0) return code;
-    j->data = operands.items[0];
+    r->data = j->data = operands.items[0];
     return -1;
 }
 

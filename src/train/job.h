@@ -29,6 +29,7 @@ struct lp_job_pair {
 };
 
 struct lp_job_request {
+    const char *data_name;                                      /* told instead of `data`; NULL: the file's name */
     const char *data, *label, *weight, *group, *segment, *time; /* NULL: none */
     const json_t *spec;                                         /* an object with `features`; borrowed */
     bool fitted; /* the spec was made for this request: what it drops is not there */

@@ -186,7 +186,9 @@ static json_t *make_training(const struct lp_job *job)
     if (result->segment_count > 0) put_segments(job, metrics);
     json_t *training = json_pack("{s:I, s:I, s:s, s:o}", "rows", (json_int_t)result->train_rows, "seed",
                                  (json_int_t)job->request->train.seed, "tool", tool, "metrics", metrics);
-    json_object_set_new(training, "data", json_string(slash != NULL ? slash + 1 : job->request->data));
+    const char *name = slash != NULL ? slash + 1 : job->request->data;
+    json_object_set_new(training, "data",
+                        json_string(job->request->data_name != NULL ? job->request->data_name : name));
     if (job->request->data_sha256 != NULL)
         json_object_set_new(training, "data_sha256", json_string(job->request->data_sha256));
     return training;

@@ -173,6 +173,44 @@ class Formats(KafkaCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"is empty", done.stderr)
 
+    def test_train_learns_from_the_json_values_of_a_topic_as_from_a_file(self):
+        settings = {**self.topics(4), "kafka.bootstrap.servers": self.broker.bootstrap}
+        path = os.path.join(self.folder, self.prefix + "train.properties")
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines("%s=%s\n" % item for item in settings.items())
+        x = np.random.default_rng(5).normal(size=COUNT)
+        lines = [json.dumps({"x": float(v), "c": "ab"[i % 2], "y": int(v > 0)}).encode() for i, v in enumerate(x)]
+        self.send(lines)
+
+        def train(data, name, *options, code=0):
+            out = os.path.join(self.folder, self.prefix + name)
+            done = subprocess.run([os.environ["LEPTON_BINARY"], "train", data, "--label", "y", "--epochs", "3", "-o", out,
+                                   "--json", *options], capture_output=True, timeout=120, check=False)
+            self.assertEqual(done.returncode, code, done.stderr)
+            if code != 0:
+                return done.stderr
+            with open(out, "rb") as file:
+                size = int.from_bytes(file.read(8), "little")
+                manifest = json.loads(json.loads(file.read(size))["__metadata__"]["lepton"])
+                return manifest, file.read(), json.loads(done.stdout.splitlines()[0])
+
+        for offsets, first, last in (("", 0, COUNT // 4), ("@100-600", 100, 600)):
+            as_file = os.path.join(self.folder, self.prefix + "rows.jsonl")
+            with open(as_file, "wb") as file:
+                file.writelines(line + b"\n" for p in range(4) for line in lines[p::4][first:last])
+            topic = train("kafka:" + self.names["input"] + offsets, "a.safetensors", "--config", path)
+            plain = train(as_file, "b.safetensors")
+            self.assertEqual(topic[1], plain[1])
+            self.assertEqual(topic[0]["training"].pop("data"), "kafka:" + self.names["input"] + offsets)
+            plain[0]["training"].pop("data")
+            self.assertEqual(topic[0]["training"], plain[0]["training"])
+            self.assertEqual(topic[2]["data"], "kafka:" + self.names["input"] + offsets)
+            self.assertGreater(topic[0]["training"]["metrics"]["valid.auc"], 0.95)
+        self.assertIn(b"is empty", train("kafka:no-such-topic", "c", "--config", path, code=1))
+        self.broker.send(self.names["input"], [b'{"x":1,"y":'])
+        told = train("kafka:" + self.names["input"], "c", "--config", path, code=1)
+        self.assertIn(b"kafka:" + self.names["input"].encode(), told)
+
 
 class Carried(KafkaCase):
     def test_key_headers_and_timestamp_are_carried_and_headers_that_would_lie_are_not(self):
