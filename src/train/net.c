@@ -85,17 +85,12 @@ static enum lp_code lay_out(struct lp_net *net, struct lp_error *err)
     return LP_OK;
 }
 
-static bool likes_he(enum lp_activation activation)
-{
-    return activation == LP_ACTIVATION_RELU || activation == LP_ACTIVATION_LEAKY_RELU;
-}
-
 static void set_first(struct lp_net *net, uint64_t seed)
 {
     uint64_t state = seed ^ UINT64_C(0x6c6570746f6e0001);
     for (uint32_t i = 0; i < net->spec.layer_count; i++) {
         const struct lp_net_dense *d = &net->dense[i];
-        double limit = likes_he(net->spec.layers[i].activation) ? sqrt(6.0 / d->in) : sqrt(6.0 / (d->in + d->out));
+        double limit = sqrt(6.0 / (d->in + d->out));
         for (uint32_t r = 0; r < d->in; r++)
             for (uint32_t c = 0; c < d->out; c++) {
                 size_t at = d->is_vector ? r : r * d->weight_stride + c;

@@ -69,8 +69,9 @@ struct lp_net {
 };
 
 /**
- * Take the memory and set the first weights: Glorot's uniform (He's for the relu family), biases 0, tables uniform
- * within +-0.05. The same seed gives the same bytes everywhere.
+ * Take the memory and set the first weights: Glorot's uniform, biases 0, tables uniform within +-0.05. Also for relu,
+ * as Keras and scikit-learn do: from He's larger ones a few hundred rows do not bring a network back to something
+ * smooth. The same seed gives the same bytes everywhere.
  * @return LP_E_LIMIT, LP_E_MEMORY
  */
 LP_MUST_USE enum lp_code lp_net_init(struct lp_net *net, const struct lp_net_spec *spec, uint64_t seed,
