@@ -7,13 +7,13 @@
 #include "cmd/terminal.h"
 #include "control/source.h"
 #include "core/cpu.h"
+#include "optimize/speed.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int run(int argc, char **argv);
 
@@ -26,9 +26,10 @@ const struct lp_command lp_command_bench = {
         "Times the graph and its link (not decoding or cleaning) on one core: batches of 1 to 1024 rows, for each "
         "level\n"
         "of this CPU's instruction sets that changes a kernel. Rows are drawn anew, near the thresholds of trees. The\n"
-        "best of many rounds counts, in CPU time. Prices are for the best level at that batch size. The first level's "
-        "steps\n"
-        "follow one by one: kernel, rate, and share of the fp32 multiply-adds that this core was measured to do.\n"
+        "levels take turns; the median of their rounds counts, in CPU time, as `lepton optimize` measures. Prices are "
+        "for the\n"
+        "best level at that batch size. The first level's steps follow one by one: kernel, rate, and share of the fp32 "
+        "multiply-adds that this core was measured to do.\n"
         "\n"
         "  --price-per-core-hour PRICE  of a CPU core, in your currency; prints the price of a million rows\n"
         "  --seconds TIME               for all of it, 3s by default (500ms, 3s, 1m)\n"
@@ -38,7 +39,7 @@ const struct lp_command lp_command_bench = {
     .run = run,
 };
 
-enum { LEVELS_MAX = 4, BATCHES = 6, BATCH_MAX = 1024, ROWS_MAX = 4096, ROUND_ROWS_MIN = 64 };
+enum { LEVELS_MAX = 4, BATCHES = 6, BATCH_MAX = 1024, ROWS_MAX = 4096 };
 enum { STEPS_BATCH = 64, STEPS_SHARE = 10 }; /* and a tenth of the time for the steps one by one */
 enum { ROWS_MAX_BYTES = 128 << 20 }; /* wide models are timed with fewer rows, and without batches larger than those */
 
@@ -48,7 +49,6 @@ static const uint32_t batches[BATCHES] = {1, 4, 16, 64, 256, BATCH_MAX};
 struct level {
     const char *name;
     struct lp_plan *plan;
-    struct lp_infer *infer;
     double ns[BATCHES]; /* a row */
 };
 
@@ -56,20 +56,12 @@ struct bench {
     const struct lp_bundle *bundle;
     uint32_t row_count, batch_count; /* of `batches`: those that the rows are enough for */
     double *rows;                    /* [row_count][column_count] */
-    float *scores;                   /* [BATCH_MAX][output_count] */
     struct level levels[LEVELS_MAX];
     uint32_t level_count;
     struct lp_step_times steps; /* of the best level */
     double price_per_core_hour; /* 0: not asked */
     int64_t time_ms;
 };
-
-static double cpu_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
 
 /* Keep a level only where a kernel differs from the level before. */
 static enum lp_code add_level(struct bench *bench, const char *name, const struct lp_cpu *cpu, struct lp_error *err)
@@ -85,7 +77,7 @@ static enum lp_code add_level(struct bench *bench, const char *name, const struc
     }
     level->name = name;
     bench->level_count++;
-    return lp_infer_new(level->plan, batches[bench->batch_count - 1], &level->infer, err);
+    return LP_OK;
 }
 
 static enum lp_code add_levels(struct bench *bench, struct lp_error *err)
@@ -100,30 +92,25 @@ static enum lp_code add_levels(struct bench *bench, struct lp_error *err)
     return add_level(bench, "baseline", &cpu, err);
 }
 
-/* Rounds until the time is up; the best one counts, others share the machine. */
-static double measure(struct bench *bench, struct level *level, uint32_t batch, double limit_ns)
+/* All levels and batch sizes in one go: a quarter of a second in which the machine has other work is nobody's alone. */
+static enum lp_code measure_all(struct bench *bench, struct lp_error *err)
 {
-    size_t columns = bench->bundle->column_count;
-    uint32_t at = 0, round_rows = batch > ROUND_ROWS_MIN ? batch : ROUND_ROWS_MIN;
-    double best = INFINITY, begin = cpu_now_ns(), end;
-    do {
-        double start = cpu_now_ns();
-        for (uint32_t done = 0; done < round_rows; done += batch) {
-            lp_infer_run(level->infer, bench->rows + at * columns, batch, NULL, bench->scores);
-            at = at + 2 * batch <= bench->row_count ? at + batch : 0;
-        }
-        end = cpu_now_ns();
-        if ((end - start) / round_rows < best) best = (end - start) / round_rows;
-    } while (end - begin < limit_ns);
-    return best;
-}
-
-static void measure_all(struct bench *bench)
-{
-    double limit_ns = (double)bench->time_ms * 1e6 / (bench->level_count * bench->batch_count);
+    const struct lp_plan *plans[LEVELS_MAX * BATCHES];
+    struct lp_speed speeds[LEVELS_MAX * BATCHES];
+    uint32_t sizes[LEVELS_MAX * BATCHES], count = 0;
+    const struct lp_speed_rows rows = {.rows = bench->rows,
+                                       .row_count = bench->row_count,
+                                       .column_count = bench->bundle->column_count,
+                                       .output_count = bench->bundle->output_count};
     for (uint32_t l = 0; l < bench->level_count; l++)
-        for (uint32_t b = 0; b < bench->batch_count; b++)
-            bench->levels[l].ns[b] = measure(bench, &bench->levels[l], batches[b], limit_ns);
+        for (uint32_t b = 0; b < bench->batch_count; b++) {
+            plans[count] = bench->levels[l].plan;
+            sizes[count++] = batches[b];
+        }
+    LP_TRY(lp_speed_measure(plans, sizes, count, &rows, bench->time_ms, speeds, err));
+    for (uint32_t i = 0; i < count; i++)
+        bench->levels[i / bench->batch_count].ns[i % bench->batch_count] = speeds[i].ns;
+    return LP_OK;
 }
 
 static double price_per_million(const struct bench *bench, double ns)
@@ -211,11 +198,8 @@ static enum lp_code bench_bundle(struct bench *bench, bool json, struct lp_error
 {
     choose_batches(bench);
     LP_TRY(lp_bench_rows(bench->bundle, bench->row_count, &bench->rows, err));
-    size_t bytes = (size_t)BATCH_MAX * bench->bundle->output_count * sizeof *bench->scores;
-    bench->scores = malloc(bytes);
-    if (bench->scores == NULL) return lp_fail_memory(err, bytes);
     LP_TRY(add_levels(bench, err));
-    measure_all(bench);
+    LP_TRY(measure_all(bench, err));
     uint32_t batch = bench->row_count < STEPS_BATCH ? bench->row_count : STEPS_BATCH;
     LP_TRY(lp_step_times_measure(bench->levels[0].plan, bench->rows, batch, (double)bench->time_ms * 1e6 / STEPS_SHARE,
                                  &bench->steps, err));
@@ -226,13 +210,9 @@ static enum lp_code bench_bundle(struct bench *bench, bool json, struct lp_error
 
 static void release(struct bench *bench)
 {
-    for (uint32_t l = 0; l < LEVELS_MAX; l++) {
-        lp_infer_free(bench->levels[l].infer);
-        lp_plan_free(bench->levels[l].plan);
-    }
+    for (uint32_t l = 0; l < LEVELS_MAX; l++) lp_plan_free(bench->levels[l].plan);
     lp_step_times_done(&bench->steps);
     free(bench->rows);
-    free(bench->scores);
 }
 
 /* A price: a positive number and nothing behind it. */

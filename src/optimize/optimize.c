@@ -140,12 +140,20 @@ static enum lp_code time_all(struct work *w, struct lp_error *err)
     struct lp_optimized *o = w->o;
     const struct lp_plan *plans[LP_VARIANTS_MAX];
     struct lp_speed speeds[LP_VARIANTS_MAX];
-    uint32_t count = 0, rows = o->valid.row_count < TIMED_ROWS ? o->valid.row_count : TIMED_ROWS;
+    uint32_t batches[LP_VARIANTS_MAX], count = 0,
+                                       rows = o->valid.row_count < TIMED_ROWS ? o->valid.row_count : TIMED_ROWS;
     o->batch = w->request->batch < rows ? w->request->batch : rows;
     for (uint32_t i = 0; i < o->variant_count; i++)
-        if (w->plans[i] != NULL) plans[count++] = w->plans[i];
-    LP_TRY(lp_speed_measure(plans, count, o->valid.rows, rows, o->valid.column_count, o->model->bundle->output_count,
-                            o->batch, w->request->time_ms, speeds, err));
+        if (w->plans[i] != NULL) {
+            batches[count] = o->batch;
+            plans[count++] = w->plans[i];
+        }
+    const struct lp_speed_rows timed = {.rows = o->valid.rows,
+                                        .row_count = rows,
+                                        .column_count = o->valid.column_count,
+                                        .output_count = o->model->bundle->output_count,
+                                        .singles = true};
+    LP_TRY(lp_speed_measure(plans, batches, count, &timed, w->request->time_ms, speeds, err));
     count = 0;
     for (uint32_t i = 0; i < o->variant_count; i++)
         if (w->plans[i] != NULL) o->variants[i].speed = speeds[count++];

@@ -4,12 +4,17 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { CALLS = 30, ROUNDS_MIN = 10, ROUNDS_MAX = 1000, CLOCK_ROUNDS = 100 };
+enum { ROUNDS_MIN = 10, ROUNDS_MAX = 1000, CALLS_MAX = 8192, SINGLES = 10, CLOCK_ROUNDS = 100 };
+enum { CACHED_BYTES = 512 << 10 };
+static const double round_ns = 250000;
 
 struct turn {
     struct lp_infer *infer;
-    double *calls; /* [ROUNDS_MAX * CALLS] ns */
-    uint32_t at;   /* row */
+    uint32_t batch, row_count; /* of which a batch is taken at a time */
+    uint32_t calls;            /* a round */
+    double *rounds;            /* [ROUNDS_MAX] ns a row */
+    double *singles;           /* [ROUNDS_MAX][SINGLES] ns a batch; NULL: not asked */
+    uint32_t at;               /* row */
 };
 
 static double now_ns(clockid_t clock)
@@ -37,58 +42,84 @@ static int by_value(const void *a, const void *b)
 }
 
 struct bed {
-    const double *rows;
+    const struct lp_speed_rows *rows;
     float *scores;
-    uint32_t row_count, column_count, batch;
     double clock_ns;
 };
 
 static void run_batch(const struct bed *bed, struct turn *turn)
 {
-    lp_infer_run(turn->infer, bed->rows + (size_t)turn->at * bed->column_count, bed->batch, NULL, bed->scores);
-    turn->at = turn->at + 2 * bed->batch <= bed->row_count ? turn->at + bed->batch : 0;
+    const struct lp_speed_rows *r = bed->rows;
+    lp_infer_run(turn->infer, r->rows + (size_t)turn->at * r->column_count, turn->batch, NULL, bed->scores);
+    turn->at = turn->at + 2 * turn->batch <= turn->row_count ? turn->at + turn->batch : 0;
 }
 
-/* The rate over many batches, since the least of single short ones is the clock's luck; then each batch by itself. */
-static void run_round(const struct bed *bed, struct turn *turn, uint32_t round, struct lp_speed *speed)
+static double time_calls(const struct bed *bed, struct turn *turn, uint32_t calls)
 {
-    double start = now_ns(CLOCK_THREAD_CPUTIME_ID), *calls = turn->calls + (size_t)round * CALLS;
-    for (int i = 0; i < CALLS; i++) run_batch(bed, turn);
-    double ns = (now_ns(CLOCK_THREAD_CPUTIME_ID) - start - bed->clock_ns) / ((double)bed->batch * CALLS);
-    speed->ns = fmin(speed->ns, fmax(ns, 1e-3));
-    for (int i = 0; i < CALLS; i++) {
-        start = now_ns(CLOCK_THREAD_CPUTIME_ID);
-        run_batch(bed, turn);
-        calls[i] = fmax(now_ns(CLOCK_THREAD_CPUTIME_ID) - start - bed->clock_ns, 1e-3);
-    }
+    double start = now_ns(CLOCK_THREAD_CPUTIME_ID);
+    for (uint32_t i = 0; i < calls; i++) run_batch(bed, turn);
+    return fmax(now_ns(CLOCK_THREAD_CPUTIME_ID) - start - bed->clock_ns, 1e-3);
 }
 
-enum lp_code lp_speed_measure(const struct lp_plan *const *plans, uint32_t count, const double *rows,
-                              uint32_t row_count, uint32_t column_count, uint32_t output_count, uint32_t batch,
-                              int64_t time_ms, struct lp_speed *ret_speeds, struct lp_error *err)
+static enum lp_code start_turn(const struct bed *bed, const struct lp_plan *plan, uint32_t batch, struct turn *turn,
+                               struct lp_error *err)
 {
-    struct bed bed = {rows, NULL, row_count, column_count, batch, clock_ns()};
-    struct turn *turns = calloc(count, sizeof *turns);
+    size_t row_bytes = (size_t)bed->rows->column_count * sizeof(double), cached = CACHED_BYTES / (row_bytes + 1);
+    size_t singles = (size_t)ROUNDS_MAX * SINGLES;
+    turn->batch = batch;
+    turn->row_count = cached < bed->rows->row_count ? (uint32_t)cached : bed->rows->row_count;
+    if (turn->row_count < batch) turn->row_count = batch;
+    turn->rounds = calloc(ROUNDS_MAX, sizeof *turn->rounds);
+    turn->singles = bed->rows->singles ? calloc(singles, sizeof *turn->singles) : NULL;
+    if (turn->rounds == NULL || (bed->rows->singles && turn->singles == NULL))
+        return lp_fail_memory(err, singles * sizeof *turn->singles);
+    LP_TRY(lp_infer_new(plan, batch, &turn->infer, err));
+    run_batch(bed, turn);
+    double calls = ceil(round_ns / time_calls(bed, turn, 1));
+    turn->calls = calls < CALLS_MAX ? (uint32_t)calls : CALLS_MAX;
+    return LP_OK;
+}
+
+/* A batch first that is not counted: the plans before took the cache. */
+static void run_round(const struct bed *bed, struct turn *turn, uint32_t round)
+{
+    run_batch(bed, turn);
+    turn->rounds[round] = time_calls(bed, turn, turn->calls) / ((double)turn->batch * turn->calls);
+    for (int i = 0; turn->singles != NULL && i < SINGLES; i++)
+        turn->singles[(size_t)round * SINGLES + (size_t)i] = time_calls(bed, turn, 1);
+}
+
+static double quantile(double *values, size_t count, size_t percent)
+{
+    qsort(values, count, sizeof *values, by_value);
+    return values[count * percent / 100];
+}
+
+enum lp_code lp_speed_measure(const struct lp_plan *const *plans, const uint32_t *batches, uint32_t count,
+                              const struct lp_speed_rows *rows, int64_t time_ms, struct lp_speed *ret_speeds,
+                              struct lp_error *err)
+{
+    struct bed bed = {rows, NULL, clock_ns()};
+    struct turn *turns = calloc((size_t)count + 1, sizeof *turns);
+    size_t bytes = (size_t)rows->row_count * rows->output_count * sizeof *bed.scores;
     double end = now_ns(CLOCK_MONOTONIC) + (double)time_ms * 1e6;
     uint32_t round = 0;
     enum lp_code rc = LP_OK;
-    bed.scores = malloc((size_t)batch * output_count * sizeof *bed.scores);
-    if (turns == NULL || bed.scores == NULL) rc = lp_fail_memory(err, (size_t)batch * output_count * sizeof(float));
-    for (uint32_t v = 0; rc == LP_OK && v < count; v++) {
-        ret_speeds[v].ns = INFINITY;
-        turns[v].calls = calloc((size_t)ROUNDS_MAX * CALLS, sizeof(double));
-        rc = turns[v].calls != NULL ? lp_infer_new(plans[v], batch, &turns[v].infer, err) : lp_fail_memory(err, 0);
-    }
+    bed.scores = malloc(bytes + 1);
+    if (turns == NULL || bed.scores == NULL) rc = lp_fail_memory(err, bytes);
+    for (uint32_t v = 0; rc == LP_OK && v < count; v++) rc = start_turn(&bed, plans[v], batches[v], &turns[v], err);
     for (; rc == LP_OK && round < ROUNDS_MAX; round++) {
         if (round >= ROUNDS_MIN && now_ns(CLOCK_MONOTONIC) > end) break;
-        for (uint32_t v = 0; v < count; v++) run_round(&bed, &turns[v], round, &ret_speeds[v]);
+        for (uint32_t v = 0; v < count; v++) run_round(&bed, &turns[v], round);
     }
     for (uint32_t v = 0; turns != NULL && v < count; v++) {
-        uint32_t calls = round * CALLS;
-        if (rc == LP_OK) qsort(turns[v].calls, calls, sizeof(double), by_value);
-        if (rc == LP_OK) ret_speeds[v].p99_ns = turns[v].calls[(size_t)calls * 99 / 100];
-        lp_infer_free(turns[v].infer);
-        free(turns[v].calls);
+        struct turn *turn = &turns[v];
+        if (rc == LP_OK) ret_speeds[v] = (struct lp_speed){quantile(turn->rounds, round, 50), NAN};
+        if (rc == LP_OK && turn->singles != NULL)
+            ret_speeds[v].p99_ns = quantile(turn->singles, (size_t)round * SINGLES, 99);
+        lp_infer_free(turn->infer);
+        free(turn->rounds);
+        free(turn->singles);
     }
     free(turns);
     free(bed.scores);
