@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_BYTES = 48, FILE_MAX_BYTES = INT32_MAX };
+enum { NAME_BYTES = LP_EXPORT_NAME_BYTES, FILE_MAX_BYTES = INT32_MAX };
 static const double golden_rtol = 1e-4, golden_atol = 1e-5;
 
 static const char *const tasks[] = {"binary", "multiclass", "regression", "ranking"};
@@ -18,16 +18,9 @@ static const char *const links[] = {"identity", "sigmoid", "softmax", "exp", "si
 static const char *const activations[] = {"none",    "relu", "leaky_relu", "elu",  "tanh",
                                           "sigmoid", "gelu", "gelu_tanh",  "silu", "softplus"};
 
-struct tensors {
-    struct lp_tensor *items;
-    char (*names)[NAME_BYTES];
-    float **owned;
-    uint32_t count;
-};
-
-static float *add_tensor(struct tensors *t, uint64_t rows, uint64_t columns, const char *format, uint32_t index)
+static float *add_tensor(struct lp_export_graph *t, uint64_t rows, uint64_t columns, const char *format, uint32_t index)
     __attribute__((format(printf, 4, 0)));
-static float *add_tensor(struct tensors *t, uint64_t rows, uint64_t columns, const char *format, uint32_t index)
+static float *add_tensor(struct lp_export_graph *t, uint64_t rows, uint64_t columns, const char *format, uint32_t index)
 {
     uint64_t count = columns > 0 ? rows * columns : rows;
     float *data = calloc(count, sizeof *data);
@@ -43,17 +36,18 @@ static float *add_tensor(struct tensors *t, uint64_t rows, uint64_t columns, con
     return data;
 }
 
-static bool add_layer(const struct lp_export *what, uint32_t i, const char *input, struct tensors *t, json_t *graph)
+static bool add_layer(const struct lp_net *net, double scale, double shift, uint32_t i, const char *input,
+                      struct lp_export_graph *t)
 {
-    const struct lp_net_layer *layer = &what->net->spec.layers[i];
-    const struct lp_net_dense *d = &what->net->dense[i];
-    bool last = i + 1 == what->net->spec.layer_count;
+    const struct lp_net_layer *layer = &net->spec.layers[i];
+    const struct lp_net_dense *d = &net->dense[i];
+    bool last = i + 1 == net->spec.layer_count;
     float *weight = add_tensor(t, d->in, d->out, "layer%u.weight", i);
     float *bias = weight != NULL ? add_tensor(t, d->out, 0, "layer%u.bias", i) : NULL;
     if (bias == NULL) return false;
-    lp_net_fold(what->net, i, weight, bias);
-    for (size_t k = 0; last && k < (size_t)d->in * d->out; k++) weight[k] = (float)(weight[k] * what->scale);
-    for (uint32_t k = 0; last && k < d->out; k++) bias[k] = (float)(bias[k] * what->scale + what->shift);
+    lp_net_fold(net, i, weight, bias);
+    for (size_t k = 0; last && k < (size_t)d->in * d->out; k++) weight[k] = (float)(weight[k] * scale);
+    for (uint32_t k = 0; last && k < d->out; k++) bias[k] = (float)(bias[k] * scale + shift);
     json_t *op =
         json_pack("{s:s, s:s, s:s, s:s, s:o}", "op", "dense", "input", input, "weight", t->names[t->count - 2], "bias",
                   t->names[t->count - 1], "output", last ? json_string("margin") : json_sprintf("hidden%u", i));
@@ -61,7 +55,7 @@ static bool add_layer(const struct lp_export *what, uint32_t i, const char *inpu
         json_object_set_new(op, "activation", json_string(activations[layer->activation]));
     if (layer->activation == LP_ACTIVATION_LEAKY_RELU || layer->activation == LP_ACTIVATION_ELU)
         json_object_set_new(op, "alpha", json_real((double)layer->alpha));
-    return json_array_append_new(graph, op) == 0;
+    return json_array_append_new(t->graph, op) == 0;
 }
 
 static json_t *slice_op(uint32_t begin, uint32_t end, const char *output)
@@ -71,9 +65,9 @@ static json_t *slice_op(uint32_t begin, uint32_t end, const char *output)
 }
 
 /* Plain columns in runs, then each table's row: the order that the network has. */
-static bool add_tables(const struct lp_export *what, struct tensors *t, json_t *graph)
+static bool add_tables(const struct lp_net *net, struct lp_export_graph *t)
 {
-    const struct lp_net *net = what->net;
+    json_t *graph = t->graph;
     json_t *parts = json_array();
     char name[NAME_BYTES];
     bool good = parts != NULL;
@@ -104,17 +98,44 @@ static bool add_tables(const struct lp_export *what, struct tensors *t, json_t *
                                                           "output", "input", "axis", 0)) == 0;
 }
 
-static bool make_graph(const struct lp_export *what, struct tensors *t, json_t *graph)
+static bool make_graph(const struct lp_net *net, double scale, double shift, struct lp_export_graph *t)
 {
     char input[NAME_BYTES] = "features";
-    bool tables = what->net->spec.embedding_count > 0;
-    if (tables && !add_tables(what, t, graph)) return false;
+    bool tables = net->spec.embedding_count > 0;
+    if (tables && !add_tables(net, t)) return false;
     if (tables) snprintf(input, sizeof input, "input");
-    for (uint32_t i = 0; i < what->net->spec.layer_count; i++) {
-        if (!add_layer(what, i, input, t, graph)) return false;
+    for (uint32_t i = 0; i < net->spec.layer_count; i++) {
+        if (!add_layer(net, scale, shift, i, input, t)) return false;
         snprintf(input, sizeof input, "hidden%u", i);
     }
     return true;
+}
+
+enum lp_code lp_export_graph_init(struct lp_export_graph *ret_graph, const struct lp_net *net, double scale,
+                                  double shift, struct lp_error *err)
+{
+    uint32_t most = 2 * net->spec.layer_count + net->spec.embedding_count;
+    struct lp_export_graph t = {.graph = json_array(),
+                                .items = calloc(most, sizeof *t.items),
+                                .names = calloc(most, sizeof *t.names),
+                                .owned = calloc(most, sizeof *t.owned)};
+    bool good = t.items != NULL && t.names != NULL && t.owned != NULL && t.graph != NULL;
+    if (good && make_graph(net, scale, shift, &t)) {
+        *ret_graph = t;
+        return LP_OK;
+    }
+    lp_export_graph_done(&t);
+    return lp_fail_memory(err, most * sizeof *t.items);
+}
+
+void lp_export_graph_done(struct lp_export_graph *graph)
+{
+    for (uint32_t i = 0; i < graph->count; i++) free(graph->owned[i]);
+    free(graph->items);
+    free(graph->names);
+    free(graph->owned);
+    json_decref(graph->graph);
+    *graph = (struct lp_export_graph){.graph = NULL};
 }
 
 static json_t *make_manifest(const struct lp_export *what, json_t *graph)
@@ -131,23 +152,14 @@ static json_t *make_manifest(const struct lp_export *what, json_t *graph)
 
 enum lp_code lp_export_encode(const struct lp_export *what, struct lp_buffer *out, struct lp_error *err)
 {
-    uint32_t most = 2 * what->net->spec.layer_count + what->net->spec.embedding_count;
-    struct tensors t = {.items = calloc(most, sizeof *t.items),
-                        .names = calloc(most, sizeof *t.names),
-                        .owned = calloc(most, sizeof *t.owned)};
-    json_t *graph = json_array(), *manifest = NULL;
-    char *text = NULL;
-    bool good = t.items != NULL && t.names != NULL && t.owned != NULL && graph != NULL && make_graph(what, &t, graph);
-    if (good) manifest = make_manifest(what, graph);
-    if (manifest != NULL) text = json_dumps(manifest, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    struct lp_export_graph t;
+    LP_TRY(lp_export_graph_init(&t, what->net, what->scale, what->shift, err));
+    json_t *manifest = make_manifest(what, t.graph);
+    char *text = manifest != NULL ? json_dumps(manifest, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     enum lp_code rc = text != NULL ? lp_bundle_encode(text, t.items, t.count, out, err) : lp_fail_memory(err, 0);
-    for (uint32_t i = 0; i < t.count; i++) free(t.owned[i]);
-    free(t.items);
-    free(t.names);
-    free(t.owned);
     free(text);
-    json_decref(graph);
     json_decref(manifest);
+    lp_export_graph_done(&t);
     return rc;
 }
 

@@ -24,6 +24,21 @@ struct lp_export {
     const json_t *golden;      /* NULL: none */
 };
 
+/** A network as a bundle's graph: dense ops, in front of them its tables. */
+enum { LP_EXPORT_NAME_BYTES = 48 };
+struct lp_export_graph {
+    json_t *graph;           /* array of ops; owned */
+    struct lp_tensor *items; /* [count], with names and numbers of these: */
+    char (*names)[LP_EXPORT_NAME_BYTES];
+    float **owned;
+    uint32_t count;
+};
+
+/** @param scale, shift of the margin, folded into the output layer. LP_E_MEMORY. */
+LP_MUST_USE enum lp_code lp_export_graph_init(struct lp_export_graph *ret_graph, const struct lp_net *net, double scale,
+                                              double shift, struct lp_error *err);
+void lp_export_graph_done(struct lp_export_graph *graph);
+
 /** Append the bundle's bytes. LP_E_LIMIT, LP_E_MEMORY. */
 LP_MUST_USE enum lp_code lp_export_encode(const struct lp_export *what, struct lp_buffer *out, struct lp_error *err);
 

@@ -29,16 +29,16 @@ static enum lp_code read_table(struct lp_job *job, struct lp_error *err)
     return lp_table_read(r->data, job->result->features, &options, &job->result->table, err);
 }
 
-/* One core a million operations of a batch: waiting for each other costs more than smaller parts save. */
-static uint32_t choose_threads(const struct lp_job *job)
+/* Waiting for each other costs more than smaller parts save. */
+uint32_t lp_job_threads(const struct lp_net_spec *spec, uint32_t batch_rows)
 {
     const double flops_a_thread = 4e6;
     double flops = 0;
-    uint32_t in = job->result->spec.column_count;
+    uint32_t in = spec->column_count;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    for (uint32_t i = 0; i < job->result->spec.layer_count; i++) {
-        flops += 6.0 * in * job->result->spec.layers[i].width * job->options.batch_rows;
-        in = job->result->spec.layers[i].width;
+    for (uint32_t i = 0; i < spec->layer_count; i++) {
+        flops += 6.0 * in * spec->layers[i].width * batch_rows;
+        in = spec->layers[i].width;
     }
     uint32_t threads = (uint32_t)(flops / flops_a_thread), most = processors > 0 ? (uint32_t)processors : 1;
     if (threads > most) threads = most;
@@ -46,7 +46,7 @@ static uint32_t choose_threads(const struct lp_job *job)
     return threads > 0 ? threads : 1;
 }
 
-static uint32_t choose_batch(uint32_t rows) { return rows < 20000 ? 32 : rows < 100000 ? 128 : 256; }
+uint32_t lp_job_batch(uint32_t rows) { return rows < 20000 ? 32 : rows < 100000 ? 128 : 256; }
 
 static void set_options(struct lp_job *job)
 {
@@ -57,8 +57,8 @@ static void set_options(struct lp_job *job)
     job->options.label_shift = job->label_mean;
     job->options.label_scale = job->label_scale;
     job->options.threshold = result->threshold;
-    if (job->options.batch_rows == 0) job->options.batch_rows = choose_batch(result->table.row_count);
-    if (job->options.threads == 0) job->options.threads = choose_threads(job);
+    if (job->options.batch_rows == 0) job->options.batch_rows = lp_job_batch(result->table.row_count);
+    if (job->options.threads == 0) job->options.threads = lp_job_threads(&result->spec, job->options.batch_rows);
     result->threads = job->options.threads;
     result->batch_rows = job->options.batch_rows;
 }

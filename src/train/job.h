@@ -23,6 +23,11 @@ enum lp_job_loss {
 
 struct lp_job_result;
 
+/** Threads for a network: one core a few million operations of a batch, at most those of this machine. */
+uint32_t lp_job_threads(const struct lp_net_spec *spec, uint32_t batch_rows);
+/** Rows of a batch for so many rows. */
+uint32_t lp_job_batch(uint32_t rows);
+
 /** NAME=VALUE of the command line; borrowed. */
 struct lp_job_pair {
     const char *name, *value;

@@ -124,6 +124,13 @@ static float clip_scale(struct lp_train_worker *worker)
     return norm > t->options->clip ? (float)(t->options->clip / norm) : 1.0f;
 }
 
+static void hold(const struct lp_trainer *t, const struct lp_train_slice *slice)
+{
+    float *params = t->net.params + slice->begin;
+    const float *held = t->held + slice->begin;
+    for (size_t i = 0; i < slice->count; i++) params[i] *= held[i];
+}
+
 static void update(struct lp_train_worker *worker, uint32_t count)
 {
     struct lp_trainer *t = worker->trainer;
@@ -135,6 +142,7 @@ static void update(struct lp_train_worker *worker, uint32_t count)
     for (uint32_t i = 0; i < worker->slice_count; i++) {
         const struct lp_train_slice *s = &worker->slices[i];
         apply(worker, s->penalized ? &penalized : &step, s->begin, s->count, gradient + s->begin);
+        if (t->held != NULL && s->penalized) hold(t, s);
         if (s->last_row > s->first_row) lp_net_turn(&t->net, s->layer, s->first_row, s->last_row);
     }
     if (t->net.spec.embedding_count > 0) update_tables(worker, &step, count);

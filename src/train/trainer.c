@@ -192,10 +192,10 @@ void lp_trainer_free(struct lp_trainer *t)
         free(w->touched);
     }
     void *const owned[] = {
-        t->workers,     t->first,          t->second,        t->best_params, t->best_running,     t->order,
-        t->margins,     t->valid_y,        t->valid_weight,  t->valid_group, t->history,          t->valid_pairs,
-        t->table_index, t->table_gradient, t->table_sums,    t->table_steps, t->table_step_begin, t->labelled[0],
-        t->labelled[1], t->group_begin[0], t->group_begin[1]};
+        t->workers,     t->first,          t->second,         t->best_params, t->best_running,     t->order,
+        t->margins,     t->valid_y,        t->valid_weight,   t->valid_group, t->history,          t->valid_pairs,
+        t->table_index, t->table_gradient, t->table_sums,     t->table_steps, t->table_step_begin, t->labelled[0],
+        t->labelled[1], t->group_begin[0], t->group_begin[1], t->held};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
     lp_team_done(&t->team);
     lp_net_done(&t->net);
@@ -259,6 +259,15 @@ enum lp_code lp_trainer_score(struct lp_trainer *t, const uint32_t *rows, uint32
     return run_team(t, LP_TRAIN_WORK_SCORE, err);
 }
 
+static enum lp_code hold_zeros(struct lp_trainer *t, struct lp_error *err)
+{
+    if (!t->options->hold_zeros) return LP_OK;
+    if (t->held == NULL) t->held = lp_train_floats(t->net.dense_floats);
+    if (t->held == NULL) return lp_fail_memory(err, t->net.dense_floats * sizeof *t->held);
+    for (size_t i = 0; i < t->net.dense_floats; i++) t->held[i] = t->net.params[i] != 0.0f;
+    return LP_OK;
+}
+
 /* A rank that found another checkpoint, or none, would go on from elsewhere. */
 static enum lp_code check_ranks(const struct lp_trainer *t, struct lp_error *err)
 {
@@ -274,6 +283,7 @@ enum lp_code lp_trainer_run(struct lp_trainer *t, struct lp_error *err)
     bool found = false;
     if (t->options->resume) LP_TRY(lp_train_checkpoint_read(t, &found, err));
     if (t->options->resume && t->team.peers != NULL) LP_TRY(check_ranks(t, err));
+    LP_TRY(hold_zeros(t, err));
     t->rc = LP_OK;
     t->stop = t->state.epoch >= t->options->epochs ||
               (found && t->options->patience > 0 && t->state.idle_epochs >= t->options->patience);

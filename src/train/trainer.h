@@ -36,7 +36,8 @@ struct lp_train_options {
     bool in_order;     /* no shuffling */
     uint32_t patience; /* stop after so many epochs without a better validation loss; 0: never */
     double min_improvement;
-    bool keep_last; /* of the epochs, not the one with the best validation loss */
+    bool hold_zeros; /* weights of layers that are 0 when it begins stay 0: what was pruned */
+    bool keep_last;  /* of the epochs, not the one with the best validation loss */
     uint64_t seed;
     uint32_t threads;
     const float *class_weight;          /* borrowed, by class; NULL: ones */

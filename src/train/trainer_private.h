@@ -70,6 +70,7 @@ struct lp_trainer {
     uint64_t *table_steps;               /* [rows of all tables] the step that touched it last, plus 1 */
     size_t *table_step_begin;            /* [embeddings] */
     struct lp_train_state state;
+    float *held;                    /* [dense_floats] 0 where a weight stays 0, else 1; NULL: none is held */
     struct lp_train_epoch *history; /* [options.epochs] */
     bool stop;
     enum lp_code rc; /* thread 0's */

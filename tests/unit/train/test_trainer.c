@@ -71,6 +71,34 @@ static void it_learns(void **state)
     lp_trainer_free(trainer);
 }
 
+/* With every optimizer and penalty that could move them; what is not 0 learns. */
+static void zeros_that_are_held_stay(void **state)
+{
+    static const enum lp_optimizer kinds[] = {LP_OPTIMIZER_MOMENTUM, LP_OPTIMIZER_ADAM, LP_OPTIMIZER_ADAMW};
+    struct lp_error err;
+    (void)state;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        struct lp_trainer *trainer;
+        float before[20 * 20], after[20 * 20];
+        bed_init(&bed);
+        bed.options.optimizer = kinds[k];
+        bed.options.decay = bed.options.l1 = bed.options.l2 = 1e-4;
+        bed.options.threads = 2;
+        bed.options.hold_zeros = true;
+        assert_int_equal(lp_trainer_new(&bed.spec, &bed.data, &bed.split, &bed.options, &trainer, &err), LP_OK);
+        struct lp_net *net = lp_trainer_net(trainer);
+        lp_net_get_weight(net, 1, before);
+        for (int i = 0; i < 400; i += 3) before[i] = 0;
+        lp_net_set_weight(net, 1, before);
+        lp_net_turn_all(net);
+        assert_int_equal(lp_trainer_run(trainer, &err), LP_OK);
+        lp_net_get_weight(net, 1, after);
+        for (int i = 0; i < 400; i++) assert_true(i % 3 == 0 ? after[i] == 0 : after[i] != before[i]);
+        assert_true(net->params[net->dense[1].bias] != 0);
+        lp_trainer_free(trainer);
+    }
+}
+
 static void no_layers_are_least_squares(void **state)
 {
     static const float want[] = {2, -3, 0.5f, 1, -1, 0.25f};
@@ -240,6 +268,7 @@ int main(void)
         cmocka_unit_test(same_seed_and_threads_give_the_same_bytes),
         cmocka_unit_test(threads_change_rounding_only),
         cmocka_unit_test(it_learns),
+        cmocka_unit_test(zeros_that_are_held_stay),
         cmocka_unit_test(no_layers_are_least_squares),
         cmocka_unit_test(pairs_put_ones_above_zeros_of_their_group),
         cmocka_unit_test(patience_stops_and_the_best_epoch_is_kept),
