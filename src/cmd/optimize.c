@@ -5,6 +5,7 @@
 #include "cmd/options.h"
 #include "cmd/terminal.h"
 #include "model/write.h"
+#include "optimize/tune.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,21 +18,38 @@ const struct lp_command lp_command_optimize = {
     .name = "optimize",
     .help = "smaller forms of a bundle: quality against price, and a pick",
     .usage =
-        "usage: lepton optimize BUNDLE --data FILE [--label NAME] [limits] [-o BUNDLE] [--html FILE] [--svg FILE]\n"
+        "usage: lepton optimize BUNDLE --data FILE [--label NAME] [--train FILE [--trials N]] [limits] [-o BUNDLE]\n"
         "\n"
         "Makes bf16 and int8 forms of a network (weights by output; inputs by the range, the middle 99.9 % or row by "
         "row;\n"
         "each layer alone; all but the most sensitive), and ensembles of the first quarter, half and three quarters of "
         "the\n"
-        "trees. Each is scored on FILE (CSV, JSON Lines, Avro) and timed on one core in turn. Differences to the "
-        "original\n"
-        "have 95 % intervals from a paired bootstrap. Pruned weights are measured only, to show whether they pay.\n"
-        "Inputs are calibrated on up to 4096 rows of FILE. A form is dominated when another is as good in loss, time "
-        "and\n"
-        "bytes and better in one.\n"
+        "trees; narrower ones (the hidden units that weigh least cut, in blocks of 16) and ones of lower rank (a "
+        "dense\n"
+        "layer as the product of two, by singular values). Each is scored on --data (CSV, JSON Lines, Avro) and timed "
+        "on one\n"
+        "core in turn. Differences to the original have 95 % intervals from a paired bootstrap. Pruned weights are "
+        "measured\n"
+        "to show whether they pay. Inputs are calibrated on up to 4096 rows of --data. A form is dominated when "
+        "another is\n"
+        "as good in loss, time and bytes and better in one.\n"
+        "\n"
+        "With --train, pruned, narrower and low-rank networks are also trained on for a few epochs (zeros stay zero), "
+        "and so\n"
+        "is the original, to tell what more training alone does; --trials searches other networks for the same "
+        "features:\n"
+        "layers, learning rate, L2 and dropout, by successive halving. A tenth of --train chooses among epochs and "
+        "trials;\n"
+        "--data only judges. The same data, options and seed give the same networks, unless --time cuts the search "
+        "short.\n"
         "\n"
         "  --data FILE                  validation data, which the model was not trained on\n"
         "  --label NAME                 the column of the truth, `label` by default\n"
+        "  --train FILE                 rows to learn from, not those of --data; of chains of dense layers\n"
+        "  --tune-epochs N              of training on, 5 by default; 0: none\n"
+        "  --trials N                   networks to try, up to 1000; the best three are judged\n"
+        "  --time TIME                  for the trials (30s, 10m); no limit by default\n"
+        "  --seed N                     of training and trials, 1 by default\n"
         "  --max-loss-increase LOSS     the fastest whose log loss (RMSE) rises no more, by the interval's upper end\n"
         "  --max-price PRICE            of a million rows (needs --price-per-core-hour)\n"
         "  --max-p99 TIME               of a batch, in microseconds of CPU time\n"
@@ -44,7 +62,8 @@ const struct lp_command lp_command_optimize = {
         "  --json                       for programs\n"
         "\n"
         "example: lepton optimize ctr.safetensors --data valid.csv --label clicked --max-loss-increase 0.001 -o "
-        "small.safetensors\n",
+        "small.safetensors\n"
+        "         lepton optimize ctr.safetensors --data valid.csv --label clicked --train clicks.csv --trials 27\n",
     .run = run,
 };
 
@@ -69,10 +88,27 @@ static bool has_limit(const struct lp_limits *limits)
     return !isnan(limits->loss_increase) || !isnan(limits->price_per_million) || !isnan(limits->p99_ns);
 }
 
-static void show(void *context, const struct lp_variant *variant)
+static void show(void *context, const char *what, const struct lp_variant *variant)
 {
     (void)context;
-    lp_print_safe(stderr, "  scoring %s\n", variant->name);
+    lp_print_safe(stderr, "  %s %s\n", what, variant->name);
+}
+
+/* In a pipe only what is better than all before, and the end. */
+static void show_trial(void *context, const struct lp_trial *trial, const struct lp_trial *best, uint32_t done,
+                       uint32_t in_all)
+{
+    char layers[LP_TRIAL_TEXT_BYTES], best_layers[LP_TRIAL_TEXT_BYTES];
+    bool terminal = isatty(STDERR_FILENO), news = best->number == trial->number || done == in_all;
+    (void)context;
+    lp_trial_layers(trial, layers);
+    lp_trial_layers(best, best_layers);
+    if (!terminal && !news) return;
+    fprintf(stderr,
+            "%s  %u of %u: trial %u (%s, rate %g, %u epochs) loss %.5g; best so far: trial %u (%s) loss %.5g after %u "
+            "epochs%s",
+            terminal ? "\r\033[K" : "", done, in_all, trial->number, layers, trial->rate, trial->epochs, trial->loss,
+            best->number, best_layers, best->loss, best->epochs, terminal && done < in_all ? "" : "\n");
 }
 
 static enum lp_code write_pick(const struct lp_optimized *o, const struct lp_variant *pick, const char *path,
@@ -134,6 +170,9 @@ static int check(struct request *r, const char *loss, const char *price, const c
     r->limits.p99_ns *= 1e3;
     if (!read_number(hour, 0, &r->limits.price_per_core_hour) || (hour != NULL && r->limits.price_per_core_hour == 0))
         return lp_command_misuse(c, "--price-per-core-hour %s: not a positive number", hour);
+    if (r->optimize.train == NULL && (r->optimize.trials > 0 || r->optimize.trials_ms > 0))
+        return lp_command_misuse(c, "--trials and --time need --train FILE: rows to learn from");
+    if (r->optimize.trials == 0 && r->optimize.trials_ms > 0) return lp_command_misuse(c, "--time is for --trials N");
     if (price != NULL && hour == NULL) return lp_command_misuse(c, "--max-price needs --price-per-core-hour");
     if (r->out != NULL && !has_limit(&r->limits))
         return lp_command_misuse(c, "-o %s: --max-loss-increase, --max-price or --max-p99 must pick one", r->out);
@@ -144,10 +183,15 @@ static int run(int argc, char **argv)
 {
     struct request r = {.optimize = {.label = "label", .time_ms = 3000}};
     const char *loss = NULL, *price = NULL, *p99 = NULL, *hour = NULL;
-    int64_t batch = 64;
+    int64_t batch = 64, epochs = 5, trials = 0, seed = 1;
     const struct lp_option options[] = {
         {.name = "data", .type = LP_OPTION_TEXT, .value = &r.optimize.data},
         {.name = "label", .type = LP_OPTION_TEXT, .value = &r.optimize.label},
+        {.name = "train", .type = LP_OPTION_TEXT, .value = &r.optimize.train},
+        {.name = "tune-epochs", .type = LP_OPTION_INTEGER, .value = &epochs, .low = 0, .high = LP_TUNE_EPOCHS_MAX},
+        {.name = "trials", .type = LP_OPTION_INTEGER, .value = &trials, .low = 1, .high = LP_TRIALS_MAX},
+        {.name = "time", .type = LP_OPTION_DURATION, .value = &r.optimize.trials_ms, .low = 1, .high = 86400000},
+        {.name = "seed", .type = LP_OPTION_INTEGER, .value = &seed, .low = 0, .high = INT64_MAX},
         {.name = "max-loss-increase", .type = LP_OPTION_TEXT, .value = &loss},
         {.name = "max-price", .type = LP_OPTION_TEXT, .value = &price},
         {.name = "max-p99", .type = LP_OPTION_TEXT, .value = &p99},
@@ -162,10 +206,14 @@ static int run(int argc, char **argv)
     int code =
         lp_options_parse(&lp_command_optimize, argc, argv, options, sizeof options / sizeof *options, 1, 1, &operands);
     if (code >= 0) return code;
+    r.optimize.tune_epochs = (uint32_t)epochs;
+    r.optimize.trials = (uint32_t)trials;
+    r.optimize.seed = (uint64_t)seed;
+    r.optimize.on_trial = show_trial;
     code = check(&r, loss, price, p99, hour);
     if (code >= 0) return code;
     r.optimize.batch = (uint32_t)batch;
-    r.optimize.on_variant = isatty(STDERR_FILENO) ? show : NULL;
+    r.optimize.on_step = isatty(STDERR_FILENO) ? show : NULL;
     struct lp_model *model = NULL;
     struct lp_error err;
     enum lp_code rc = lp_bundles_open(operands.items[0], &model, &err);

@@ -13,7 +13,7 @@ enum { NAME_WIDTH = 26 };
 static const char *mark_of(const struct lp_variant *v, const struct lp_variant *pick)
 {
     if (v == pick) return "picked";
-    if (v->kind == LP_VARIANT_PRUNED) return "only measured";
+    if (!v->candidate) return "only measured";
     return v->dominated ? "dominated" : "frontier";
 }
 
@@ -68,6 +68,8 @@ void lp_optimize_print(const struct lp_optimized *o, const struct lp_variant *pi
     putchar('\n');
     for (uint32_t i = 0; i < o->verdict_count; i++) lp_print_safe(stdout, "%s\n", o->verdicts[i]);
     if (o->verdict_count == 0) puts("nothing in this graph has a smaller form");
+    for (uint32_t i = 0; i < o->variant_count; i++)
+        if (o->variants[i].detail[0] != '\0') printf("%s: %s\n", o->variants[i].name, o->variants[i].detail);
     if (pick != NULL) lp_print_safe(stdout, "picked: %s\n", pick->name);
 }
 
@@ -98,6 +100,8 @@ static json_t *variant_json(const struct lp_variant *v, double price)
     put_number(object, "p99_us", v->speed.p99_ns / 1e3);
     put_number(object, "rows_per_cpu_second", 1e9 / v->speed.ns);
     if (price > 0) put_number(object, "price_per_million", lp_optimize_price(v, price));
+    if (v->tuned) json_object_set_new(object, "tuned", json_true());
+    if (v->detail[0] != '\0') json_object_set_new(object, "detail", json_string(v->detail));
     return object;
 }
 

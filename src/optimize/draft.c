@@ -101,17 +101,18 @@ uint32_t lp_draft_uses(const struct lp_draft *draft, const char *name)
     return uses;
 }
 
-enum lp_code lp_draft_set_lineage(struct lp_draft *draft, const char *step, const char *suffix, struct lp_error *err)
+enum lp_code lp_draft_set_lineage(struct lp_draft *draft, const struct lp_bundle *original, const char *step,
+                                  const char *suffix, struct lp_error *err)
 {
     char sha256[LP_SHA256_TEXT_BYTES];
-    lp_sha256_text(draft->parent->sha256, sha256);
+    lp_sha256_text(original->sha256, sha256);
     json_t *steps = json_deep_copy(json_object_get(json_object_get(draft->manifest, "lineage"), "steps"));
     if (steps == NULL) steps = json_array();
     json_array_append_new(steps, json_string(step));
     json_t *lineage = json_pack("{s:s, s:o}", "parent", sha256, "steps", steps);
     /* The end of a long version gives way: names have a limit. */
     int room = LP_NAME_MAX_BYTES - (int)strlen(suffix) - 1;
-    json_t *version = json_sprintf("%.*s-%s", room, draft->parent->version, suffix);
+    json_t *version = json_sprintf("%.*s-%s", room, original->version, suffix);
     if (version == NULL) version = json_string(suffix); /* a character was cut in two */
     bool good = lineage != NULL && json_object_set_new(draft->manifest, "lineage", lineage) == 0 &&
                 json_object_set_new(draft->manifest, "version", version) == 0;

@@ -34,9 +34,9 @@ void lp_draft_remove(struct lp_draft *draft, const char *name);
 /** Members of the graph's ops that are this text: uses of a dense layer's, convolution's or table's tensor. */
 uint32_t lp_draft_uses(const struct lp_draft *draft, const char *name);
 
-/** Say where it comes from: the parent's SHA-256, and one more step behind the parent's. */
-LP_MUST_USE enum lp_code lp_draft_set_lineage(struct lp_draft *draft, const char *step, const char *suffix,
-                                              struct lp_error *err);
+/** Say where it comes from: the original's SHA-256, and one more step behind those that it has. */
+LP_MUST_USE enum lp_code lp_draft_set_lineage(struct lp_draft *draft, const struct lp_bundle *original,
+                                              const char *step, const char *suffix, struct lp_error *err);
 
 /** Append the file's bytes. LP_E_LIMIT, LP_E_MEMORY. */
 LP_MUST_USE enum lp_code lp_draft_encode(const struct lp_draft *draft, struct lp_buffer *out, struct lp_error *err);

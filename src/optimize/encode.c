@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { INVENTED_ROWS = 16, GOLDEN_ROWS_MAX = 64, STEP_BYTES = 256 };
+enum { INVENTED_ROWS = 16, GOLDEN_ROWS_MAX = 64, STEP_BYTES = 512 };
 
 /* No row of the validation data: what it holds may be nobody's to pass on. */
 static enum lp_code collect(const struct lp_bundle *parent, struct lp_buffer *records, uint32_t *ret_count,
@@ -47,11 +47,12 @@ enum lp_code lp_optimize_encode(const struct lp_optimized *o, const struct lp_va
         return lp_bundle_encode(o->model->bundle->manifest_json, o->model->bundle->tensors,
                                 o->model->bundle->tensor_count, out, err);
     lp_buffer_init(&records, SIZE_MAX / 2);
-    snprintf(step, sizeof step, "lepton optimize: %s; %s %+.3g (95 %%: %+.3g to %+.3g) on %u rows", variant->name,
-             lp_optimize_loss_name(o->model->bundle), variant->differences.loss.difference,
-             variant->differences.loss.low, variant->differences.loss.high, o->valid.row_count);
+    snprintf(step, sizeof step, "lepton optimize: %s%s%s; %s %+.3g (95 %%: %+.3g to %+.3g) on %u rows", variant->name,
+             variant->detail[0] != '\0' ? ", " : "", variant->detail, lp_optimize_loss_name(o->model->bundle),
+             variant->differences.loss.difference, variant->differences.loss.low, variant->differences.loss.high,
+             o->valid.row_count);
     LP_GUARD(lp_variants_make(o, variant, &draft, err));
-    LP_GUARD(lp_draft_set_lineage(draft, step, variant->suffix, err));
+    LP_GUARD(lp_draft_set_lineage(draft, o->model->bundle, step, variant->suffix, err));
     LP_GUARD(collect(o->model->bundle, &records, &count, err));
     LP_GUARD(lp_draft_encode(draft, out, err));
     LP_GUARD(lp_export_golden(lp_buffer_span(out), (const char *)records.data, count, &golden, err));

@@ -1,11 +1,13 @@
 #include "optimize/optimize.h"
 
+#include "optimize/tune.h"
 #include "optimize/variants.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { CALIBRATION_ROWS = 4096, TIMED_ROWS = 4096, RUN_ROWS = 256 };
 /* Timed rows are as near to each other as the machine allows: less is no gain. */
@@ -82,6 +84,79 @@ static double margin_change(const struct work *w)
     return most;
 }
 
+static void say(const struct work *w, const char *what, const struct lp_variant *variant)
+{
+    if (w->request->on_step != NULL) w->request->on_step(w->request->context, what, variant);
+}
+
+static bool is_one_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* What validates is not learned from: the gain would be that of having seen the answers. */
+static enum lp_code open_learn(struct work *w, struct lp_error *err)
+{
+    const struct lp_optimize_request *r = w->request;
+    if (r->train == NULL) return LP_OK;
+    if (is_one_file(r->train, r->data))
+        return lp_fail(err, LP_E_INVALID, LP_FATAL,
+                       "%s: it is the validation data too: learn from other rows than those that judge", r->train);
+    return lp_learn_open(r->train, r->label, w->o->model, r->seed, &w->o->learn, err);
+}
+
+static enum lp_code tune(struct work *w, struct lp_variant *v, struct lp_error *err)
+{
+    struct lp_draft *draft;
+    struct lp_buffer bytes;
+    struct lp_bundle *plain = NULL;
+    say(w, "tuning", v);
+    lp_buffer_init(&bytes, SIZE_MAX / 2);
+    LP_TRY(lp_variants_make(w->o, v, &draft, err));
+    enum lp_code rc = lp_draft_encode(draft, &bytes, err);
+    if (rc == LP_OK) rc = lp_bundle_parse(lp_buffer_span(&bytes), &plain, err);
+    if (rc == LP_OK)
+        rc = lp_tune(&w->o->learn, plain, w->request->tune_epochs, v->kind == LP_VARIANT_PRUNED, &v->made, err);
+    lp_bundle_free(plain);
+    lp_buffer_done(&bytes);
+    lp_draft_free(draft);
+    return rc;
+}
+
+static enum lp_code learn_all(struct work *w, struct lp_error *err)
+{
+    struct lp_optimized *o = w->o;
+    const struct lp_optimize_request *r = w->request;
+    const struct lp_trials_request trials = {r->trials, r->trials_ms, r->context, r->on_trial};
+    struct lp_trial best[LP_TRIALS_KEPT];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < o->variant_count; i++)
+        if (o->variants[i].tuned && tune(w, &o->variants[i], err) != LP_OK)
+            return lp_error_wrap(err, "%s", o->variants[i].name);
+    if (r->train == NULL || r->trials == 0) return LP_OK;
+    LP_TRY(lp_trials_run(&o->learn, o->model->bundle, &trials, best, &count, err));
+    for (uint32_t i = 0; i < count; i++) lp_variants_add_trial(o, &best[i]);
+    return LP_OK;
+}
+
+static enum lp_code list(struct work *w, struct lp_error *err)
+{
+    struct lp_optimized *o = w->o;
+    const struct lp_bundle *bundle = o->model->bundle;
+    struct lp_chain chain;
+    bool tuned = w->request->train != NULL && w->request->tune_epochs > 0 && lp_chain_read(bundle, &chain);
+    if (tuned) lp_chain_done(&chain);
+    o->factors = calloc((size_t)bundle->op_count + 1, sizeof *o->factors);
+    if (o->factors == NULL) return lp_fail_memory(err, bundle->op_count * sizeof *o->factors);
+    LP_TRY(lp_factors_measure(bundle, o->factors, err));
+    LP_TRY(lp_variants_list(o, tuned, err));
+    if (w->request->train != NULL && w->request->tune_epochs > 0 && !tuned)
+        snprintf(o->verdicts[o->verdict_count++], LP_VERDICT_BYTES,
+                 "nothing is tuned: the graph is no chain of float dense layers with biases");
+    return learn_all(w, err);
+}
+
 static enum lp_code make(struct work *w, uint32_t index, struct lp_error *err)
 {
     struct lp_draft *draft;
@@ -98,7 +173,7 @@ static enum lp_code make(struct work *w, uint32_t index, struct lp_error *err)
 static enum lp_code judge(struct work *w, uint32_t index, struct lp_error *err)
 {
     struct lp_variant *v = &w->o->variants[index];
-    if (w->request->on_variant != NULL) w->request->on_variant(w->request->context, v);
+    say(w, "scoring", v);
     LP_TRY(make(w, index, err));
     LP_TRY(score(w, w->plans[index], err));
     LP_TRY(lp_judge(w->bundles[index], w->scores, w->o->valid.y, w->o->valid.row_count, &v->judged, err));
@@ -202,6 +277,22 @@ static void judge_kind(struct lp_optimized *o, const char *what, uint32_t kinds)
                  what, v->name, first->speed.ns / v->speed.ns, loss, d->difference, d->low, d->high);
 }
 
+static void judge_trials(struct lp_optimized *o)
+{
+    const struct lp_variant *best = NULL, *first = &o->variants[0];
+    for (uint32_t i = 1; i < o->variant_count; i++) {
+        const struct lp_variant *v = &o->variants[i];
+        bool better = best == NULL || v->judged.quality.loss < best->judged.quality.loss;
+        if (v->kind == LP_VARIANT_TRIAL && better) best = v;
+    }
+    if (best == NULL) return;
+    const struct lp_interval *d = &best->differences.loss;
+    snprintf(o->verdicts[o->verdict_count++], LP_VERDICT_BYTES,
+             "the search %s: `%s` (%s), %.2f times the rows, %s %+.2g (%+.2g to %+.2g)",
+             d->high < 0 ? "found a better network" : "found none that is shown to be better", best->name, best->detail,
+             first->speed.ns / best->speed.ns, lp_optimize_loss_name(o->model->bundle), d->difference, d->low, d->high);
+}
+
 enum lp_code lp_optimize_run(const struct lp_model *model, const struct lp_optimize_request *request,
                              struct lp_optimized *ret, struct lp_error *err)
 {
@@ -209,15 +300,19 @@ enum lp_code lp_optimize_run(const struct lp_model *model, const struct lp_optim
     *ret = (struct lp_optimized){.model = model};
     enum lp_code rc;
     LP_GUARD(check_task(model->bundle, err));
+    LP_GUARD(open_learn(&w, err));
     LP_GUARD(lp_valid_read(request->data, model, request->label, &ret->valid, err));
     LP_GUARD(calibrate(ret, err));
-    lp_variants_list(ret);
+    LP_GUARD(list(&w, err));
     LP_GUARD(judge_all(&w, err));
     LP_GUARD(time_all(&w, err));
     mark_dominated(ret);
     judge_kind(ret, "bf16", 1u << LP_VARIANT_BF16);
     judge_kind(ret, "int8", 1u << LP_VARIANT_INT8 | 1u << LP_VARIANT_INT8_BUT);
     judge_kind(ret, "pruning", 1u << LP_VARIANT_PRUNED);
+    judge_kind(ret, "cutting units", 1u << LP_VARIANT_UNITS);
+    judge_kind(ret, "low rank", 1u << LP_VARIANT_RANK);
+    judge_trials(ret);
     judge_kind(ret, "leaving trees out", 1u << LP_VARIANT_TREES);
 out:
     for (uint32_t i = 0; i < LP_VARIANTS_MAX; i++) {
@@ -232,8 +327,14 @@ out:
 
 void lp_optimized_done(struct lp_optimized *o)
 {
-    for (uint32_t i = 0; i < o->variant_count; i++) lp_judged_done(&o->variants[i].judged);
+    for (uint32_t i = 0; i < o->variant_count; i++) {
+        lp_judged_done(&o->variants[i].judged);
+        lp_bundle_free(o->variants[i].made);
+    }
     lp_valid_done(&o->valid);
+    lp_learn_done(&o->learn);
+    lp_factors_done(o->factors, o->model->bundle->op_count);
+    o->factors = NULL;
     free(o->ranges);
     o->ranges = NULL;
     o->variant_count = 0;

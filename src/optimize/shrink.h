@@ -47,6 +47,13 @@ LP_MUST_USE enum lp_code lp_shrink_bf16(struct lp_draft *draft, uint32_t *ret_co
 LP_MUST_USE enum lp_code lp_shrink_prune(struct lp_draft *draft, double share, uint32_t *ret_count,
                                          struct lp_error *err);
 
+/**
+ * Of hidden layers that one dense layer alone reads, the `share` of units that weigh least (norm of the weights in
+ * times norm of the weights out) goes; what is left is a multiple of 16, as kernels compute. @param ret_count units
+ */
+LP_MUST_USE enum lp_code lp_shrink_units(struct lp_draft *draft, double share, uint32_t *ret_count,
+                                         struct lp_error *err);
+
 /** The first `keep` trees of an op; a mean over trees is one over those that stay. */
 LP_MUST_USE enum lp_code lp_shrink_trees(struct lp_draft *draft, uint32_t op, uint32_t keep, struct lp_error *err);
 

@@ -55,7 +55,17 @@ static void add_int8(struct lp_optimized *o)
         add(o, LP_VARIANT_LAYER, "int8", "only %.64s", o->model->bundle->ops[layers[i]].weight->name)->op = layers[i];
 }
 
-static void add_pruned(struct lp_optimized *o)
+/* The same once more, trained on. */
+static void add_tuned(struct lp_optimized *o, bool tuned, const struct lp_variant *plain)
+{
+    if (!tuned) return;
+    struct lp_variant *v = add(o, plain->kind, plain->suffix, "%.80s tuned", plain->name);
+    v->share = plain->share;
+    v->rank = plain->rank;
+    v->tuned = v->candidate = true;
+}
+
+static void add_pruned(struct lp_optimized *o, bool tuned)
 {
     static const double shares[] = {0.5, 0.8};
     bool any = false;
@@ -63,8 +73,65 @@ static void add_pruned(struct lp_optimized *o)
         const struct lp_op *op = &o->model->bundle->ops[i];
         any = any || (op->kind == LP_OP_DENSE && op->weight->dtype == LP_DTYPE_F32);
     }
-    for (size_t i = 0; any && i < sizeof shares / sizeof *shares; i++)
-        add(o, LP_VARIANT_PRUNED, "pruned", "pruned %.0f %%", 100 * shares[i])->share = shares[i];
+    for (size_t i = 0; any && i < sizeof shares / sizeof *shares; i++) {
+        struct lp_variant *v = add(o, LP_VARIANT_PRUNED, "pruned", "pruned %.0f %%", 100 * shares[i]);
+        v->share = shares[i];
+        add_tuned(o, tuned, v);
+    }
+}
+
+static enum lp_code add_units(struct lp_optimized *o, bool tuned, struct lp_error *err)
+{
+    static const double shares[] = {0.25, 0.5};
+    uint32_t last = 0;
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        struct lp_draft *draft;
+        uint32_t gone;
+        LP_TRY(lp_draft_new(o->model->bundle, &draft, err));
+        enum lp_code rc = lp_shrink_units(draft, shares[i], &gone, err);
+        lp_draft_free(draft);
+        if (rc != LP_OK) return rc;
+        if (gone <= last) continue; /* in whole blocks it is the same */
+        last = gone;
+        struct lp_variant *v = add(o, LP_VARIANT_UNITS, "narrow", "%u units cut", gone);
+        v->share = shares[i];
+        add_tuned(o, tuned, v);
+    }
+    return LP_OK;
+}
+
+static bool same_ranks(const struct lp_optimized *o, const struct lp_rank_rule *a, const struct lp_rank_rule *b)
+{
+    for (uint32_t i = 0; i < o->model->bundle->op_count; i++)
+        if (lp_factors_rank(&o->factors[i], a) != lp_factors_rank(&o->factors[i], b)) return false;
+    return true;
+}
+
+static void add_ranks(struct lp_optimized *o, bool tuned)
+{
+    static const struct {
+        struct lp_rank_rule rule;
+        const char *name;
+    } rules[] = {{{0.99, 0}, "rank, 99 % energy"}, {{0.9, 0}, "rank, 90 % energy"}, {{0, 0.5}, "rank, half the cost"}};
+    const struct lp_rank_rule whole = {1, 0};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        bool new = !same_ranks(o, &rules[i].rule, &whole);
+        for (size_t k = 0; k < i; k++) new = new && !same_ranks(o, &rules[i].rule, &rules[k].rule);
+        if (!new) continue;
+        struct lp_variant *v = add(o, LP_VARIANT_RANK, "lowrank", "%s", rules[i].name);
+        v->rank = rules[i].rule;
+        add_tuned(o, tuned, v);
+    }
+}
+
+void lp_variants_add_trial(struct lp_optimized *o, const struct lp_trial *trial)
+{
+    char layers[LP_TRIAL_TEXT_BYTES];
+    lp_trial_layers(trial, layers);
+    struct lp_variant *v = add(o, LP_VARIANT_TRIAL, "trial", "trial %u: %s", trial->number, layers);
+    snprintf(v->detail, sizeof v->detail, "rate %g, L2 %g, dropout %g, %u epochs", trial->rate, trial->l2,
+             trial->dropout, trial->epochs);
+    v->made = trial->bundle;
 }
 
 /* Whole rounds of boosting: with several outputs a tree for each. */
@@ -83,7 +150,7 @@ static void add_trees(struct lp_optimized *o, uint32_t index)
     }
 }
 
-void lp_variants_list(struct lp_optimized *o)
+enum lp_code lp_variants_list(struct lp_optimized *o, bool tuned, struct lp_error *err)
 {
     const struct lp_bundle *bundle = o->model->bundle;
     bool floats = false, ensembles = false;
@@ -97,7 +164,11 @@ void lp_variants_list(struct lp_optimized *o)
     }
     if (floats) add(o, LP_VARIANT_BF16, "bf16", "bf16");
     add_int8(o);
-    add_pruned(o);
+    if (tuned) add(o, LP_VARIANT_MORE, "tuned", "original tuned")->tuned = true;
+    add_pruned(o, tuned);
+    LP_TRY(add_units(o, tuned, err));
+    add_ranks(o, tuned);
+    return LP_OK;
 }
 
 bool lp_variants_add_mixed(struct lp_optimized *o)
@@ -131,17 +202,32 @@ static enum lp_code quantize(const struct lp_optimized *o, const struct lp_varia
     return LP_OK;
 }
 
+/* From the last op on: each that becomes two moves those behind it. */
+static enum lp_code factor(const struct lp_optimized *o, const struct lp_variant *variant, struct lp_draft *draft,
+                           struct lp_error *err)
+{
+    for (uint32_t i = o->model->bundle->op_count; i-- > 0;) {
+        uint32_t rank = lp_factors_rank(&o->factors[i], &variant->rank);
+        if (rank > 0) LP_TRY(lp_factors_put(draft, i, &o->factors[i], rank, err));
+    }
+    return LP_OK;
+}
+
 static enum lp_code shrink(const struct lp_optimized *o, const struct lp_variant *variant, struct lp_draft *draft,
                            struct lp_error *err)
 {
     uint32_t changed;
     switch (variant->kind) {
-    case LP_VARIANT_ORIGINAL: return LP_OK;
+    case LP_VARIANT_ORIGINAL:
+    case LP_VARIANT_MORE:
+    case LP_VARIANT_TRIAL: return LP_OK;
     case LP_VARIANT_BF16: return lp_shrink_bf16(draft, &changed, err);
     case LP_VARIANT_INT8:
     case LP_VARIANT_INT8_BUT:
     case LP_VARIANT_LAYER: return quantize(o, variant, draft, err);
     case LP_VARIANT_PRUNED: return lp_shrink_prune(draft, variant->share, &changed, err);
+    case LP_VARIANT_UNITS: return lp_shrink_units(draft, variant->share, &changed, err);
+    case LP_VARIANT_RANK: return factor(o, variant, draft, err);
     case LP_VARIANT_TREES: return lp_shrink_trees(draft, variant->op, variant->keep, err);
     }
     return LP_OK;
@@ -151,6 +237,7 @@ enum lp_code lp_variants_make(const struct lp_optimized *o, const struct lp_vari
                               struct lp_draft **ret_draft, struct lp_error *err)
 {
     struct lp_draft *draft;
+    if (variant->made != NULL) return lp_draft_new(variant->made, ret_draft, err);
     LP_TRY(lp_draft_new(o->model->bundle, &draft, err));
     enum lp_code rc = shrink(o, variant, draft, err);
     if (rc == LP_OK) *ret_draft = draft;

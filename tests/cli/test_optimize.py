@@ -296,5 +296,182 @@ class Optimize(unittest.TestCase):
         self.assertNotIn("auc", answer["variants"][0])
 
 
+def wide_rows(seed, count):
+    """x and a category of five words, whose margin is a product of few directions."""
+    rng = np.random.default_rng(seed)
+    x, word = np.round(rng.normal(size=(count, COLUMNS)), 4), rng.integers(0, 5, count)
+    margin = 3 * np.tanh(x[:, 0] * x[:, 1]) + x[:, 2] - 2 * x[:, 3] + (word - 2) * x[:, 4]
+    return x, word, rng.random(count) < 1 / (1 + np.exp(-margin))
+
+
+def wide_csv(name, seed, count):
+    x, word, truth = wide_rows(seed, count)
+    lines = ["f0,f1,f2,f3,f4,word,clicked"]
+    lines += [",".join("%.4f" % v for v in row) + ",w%d,%d" % (w, y) for row, w, y in zip(x, word, truth)]
+    return write(name, "\n".join(lines) + "\n")
+
+
+class Learn(unittest.TestCase):
+    """Forms that are narrower or of lower rank, those that are trained on, and the search."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.data, cls.valid = wide_csv("wide.csv", 5, 3000), wide_csv("wide-valid.csv", 6, ROWS)
+        cls.model = path("wide.safetensors")
+        code, _, err = run("train", cls.data, "--label", "clicked", "--layers", "96,64", "--epochs", "6", "--embed",
+                           "word=3", "-o", cls.model)
+        if code != 0:
+            raise AssertionError(err)
+        cls.x, cls.word, cls.truth = wide_rows(6, ROWS)
+        cls.manifest, cls.tensors = bundle.read_bundle(cls.model)
+        cls.all, _ = cls.answer("--train", cls.data, "--tune-epochs", "3", "--trials", "4")
+        cls.named = {v["name"]: v for v in cls.all["variants"]}
+
+    @classmethod
+    def answer(cls, *arguments):
+        code, out, err = run("optimize", cls.model, "--data", cls.valid, "--label", "clicked", *FAST, "--json",
+                             *arguments)
+        if code != 0:
+            raise AssertionError(err)
+        return json.loads(out), err
+
+    def first(self):
+        """What the first dense layer reads: the cleaned numbers, then the word's row of the table."""
+        records = [dict({"f%d" % i: float("%.4f" % v) for i, v in enumerate(row)}, word="w%d" % w)
+                   for row, w in zip(self.x, self.word)]
+        parts = reference.clean(self.manifest, self.tensors, reference.columns_of(self.manifest, records))
+        row = np.concatenate([p.columns for p in parts], axis=1).astype(np.float32)
+        word = [op for op in self.manifest["graph"] if op["op"] == "slice" and op["output"].startswith("index")][0]
+        table = self.tensors["table0"][row[:, word["start"]].astype(int)]
+        return np.concatenate([np.delete(row, word["start"], axis=1), table], axis=1)
+
+    def margin(self, weights, biases):
+        value = self.first()
+        for i, (weight, bias) in enumerate(zip(weights, biases)):
+            value = value @ weight + bias
+            value = np.maximum(value, 0) if i + 1 < len(weights) else value
+        return value[:, 0]
+
+    def layers(self):
+        return ([self.tensors["layer%d.weight" % i] for i in range(3)],
+                [self.tensors["layer%d.bias" % i] for i in range(3)])
+
+    def check(self, name, weights, biases):
+        margin = self.margin(weights, biases)
+        self.assertAlmostEqual(self.named[name]["loss"]["value"], log_loss(margin, self.truth).mean(), delta=2e-6)
+        self.assertAlmostEqual(self.named[name]["auc"]["value"], auc(margin, self.truth), delta=1e-5)
+
+    def test_the_original_with_a_table_is_what_numpy_computes(self):
+        self.check("original", *self.layers())
+
+    def test_the_units_that_weigh_least_are_cut_in_blocks(self):
+        for share, keeps in ((0.25, (80, 48)), (0.5, (48, 32))):
+            weights, biases = self.layers()
+            kept = [np.sort(np.argsort(-np.linalg.norm(weights[i].astype(float), axis=0) *
+                                       np.linalg.norm(weights[i + 1].astype(float), axis=1), kind="stable")[:keep])
+                    for i, keep in enumerate(keeps)]
+            weights = [weights[0][:, kept[0]], weights[1][kept[0]][:, kept[1]], weights[2][kept[1]]]
+            biases = [biases[0][kept[0]], biases[1][kept[1]], biases[2]]
+            self.check("%d units cut" % (160 - sum(keeps)), weights, biases)
+
+    def test_low_rank_is_numpy_s_singular_value_decomposition(self):
+        weights, biases = self.layers()
+        u, sigma, v = np.linalg.svd(weights[1].astype(float), full_matrices=False)
+        energy = np.cumsum(sigma ** 2) / (sigma ** 2).sum()
+        blocks = {"rank, 99 % energy": np.searchsorted(energy, 0.99) // 16 * 16 + 16,
+                  "rank, 90 % energy": np.searchsorted(energy, 0.9) // 16 * 16 + 16,
+                  "rank, half the cost": int(0.5 * 96 * 64 / 160) // 16 * 16}
+        seen = set()
+        for name, rank in blocks.items():
+            pays = rank * 160 <= 0.8 * 96 * 64 and rank not in seen
+            self.assertEqual(name in self.named, pays, (name, rank))
+            seen.add(rank)
+            if pays:
+                low = ((u[:, :rank] * sigma[:rank]) @ v[:rank]).astype(np.float32)
+                self.check(name, [weights[0], low, weights[2]], biases)
+        self.assertTrue(any(name.startswith("rank, ") for name in self.named))
+
+    def test_tuned_forms_stand_beside_the_others_and_lose_less(self):
+        for name in ("pruned 80 %", "112 units cut" if "112 units cut" in self.named else "80 units cut"):
+            plain, tuned = self.named[name], self.named[name + " tuned"]
+            self.assertTrue(tuned["candidate"] and tuned["tuned"])
+            self.assertLess(tuned["loss"]["value"], plain["loss"]["value"], name)
+            self.assertGreater(tuned["ns_per_row"], 0)
+        self.assertIn("original tuned", self.named)
+        self.assertFalse(self.named["pruned 80 %"]["candidate"])
+        self.assertTrue(any(v.startswith("pruning ") for v in self.all["verdicts"]), self.all["verdicts"])
+
+    def test_trials_are_points_of_the_same_frontier(self):
+        trials = [v for v in self.all["variants"] if v["name"].startswith("trial ")]
+        self.assertEqual(len(trials), 3)
+        for trial in trials:
+            self.assertTrue(trial["candidate"] and np.isfinite(trial["loss"]["high"]))
+            self.assertRegex(trial["detail"], "^rate .*, L2 .*, dropout .*, (9|27) epochs$")
+        self.assertTrue(any(v.startswith("the search ") for v in self.all["verdicts"]), self.all["verdicts"])
+
+    def test_the_same_seed_finds_the_same_networks(self):
+        again, err = self.answer("--train", self.data, "--tune-epochs", "3", "--trials", "4")
+        losses = [[v["loss"]["value"] for v in a["variants"]] for a in (self.all, again)]
+        self.assertEqual(*losses)
+        self.assertIn("6 of 6: trial ", err)
+        other, _ = self.answer("--train", self.data, "--tune-epochs", "0", "--trials", "4", "--seed", "2")
+        self.assertFalse({v["detail"] for v in other["variants"] if "detail" in v} &
+                         {v["detail"] for v in self.all["variants"] if "detail" in v})
+        self.assertFalse(any("tuned" in v for v in other["variants"]))
+
+    def test_a_search_ends_when_its_time_is_up(self):
+        late, err = self.answer("--train", self.data, "--tune-epochs", "0", "--trials", "1000", "--time", "50ms")
+        self.assertTrue(any(v["name"].startswith("trial ") for v in late["variants"]))
+        self.assertNotIn("1000 of ", err)
+
+    def test_a_trial_that_is_picked_serves_and_says_what_it_is(self):
+        poor, out = path("poor.safetensors"), path("found.safetensors")
+        code, _, err = run("train", self.data, "--label", "clicked", "--layers", "none", "--epochs", "20",
+                           "--embed", "word=3", "-o", poor)
+        self.assertEqual(code, 0, err)
+        code, text, err = run("optimize", poor, "--data", self.valid, "--label", "clicked", *FAST, "--json", "--train",
+                              self.data, "--trials", "3", "--max-loss-increase", "-0.02", "-o", out)
+        self.assertEqual(code, 0, err)
+        answer = json.loads(text)
+        picked = [v for v in answer["variants"] if v["name"] == answer["picked"]][0]
+        self.assertRegex(answer["picked"], "^trial ")
+        self.assertEqual(run("check", out)[0], 0)
+        manifest, tensors = bundle.read_bundle(out)
+        self.assertEqual(manifest["lineage"]["parent"], answer["sha256"])
+        self.assertIn(picked["detail"], manifest["lineage"]["steps"][-1])
+        self.assertEqual(manifest["training"]["rows"], 2700)
+        self.assertEqual(len([name for name in tensors if name.startswith("table")]), 1)
+        lines, _ = score(out, self.valid)
+        scores = np.array([json.loads(line)["scores"][0] for line in lines])
+        loss = -np.log(np.where(self.truth, scores, 1 - scores)).mean()
+        self.assertAlmostEqual(loss, picked["loss"]["value"], delta=1e-6)
+
+    def test_a_regression_is_tuned_in_the_label_s_units(self):
+        x, _, margin = rows_of(7, 2000)
+        y = 1000 + 50 * margin
+        data, model = csv("units.csv", x, "y", y), path("units.safetensors")
+        code, _, err = run("train", data, "--label", "y", "--task", "regression", "--layers", "64", "--epochs", "8",
+                           "-o", model)
+        self.assertEqual(code, 0, err)
+        x, _, margin = rows_of(8, ROWS)
+        code, out, err = run("optimize", model, "--data", csv("units-valid.csv", x, "y", 1000 + 50 * margin), "--label",
+                             "y", *FAST, "--json", "--train", data)
+        self.assertEqual(code, 0, err)
+        rmse = {v["name"]: v["loss"]["value"] for v in json.loads(out)["variants"]}
+        self.assertLess(rmse["original tuned"], rmse["original"])
+
+    def refused(self, code, text, *arguments):
+        got, _, err = run("optimize", self.model, "--data", self.valid, "--label", "clicked", *arguments)
+        self.assertEqual(got, code, err)
+        self.assertIn(text, err)
+
+    def test_validation_rows_are_not_learned_from(self):
+        self.refused(1, "it is the validation data too", "--train", self.valid)
+        self.refused(2, "need --train", "--trials", "3")
+        self.refused(2, "--time is for --trials", "--train", self.data, "--time", "3s")
+        self.refused(1, "at least 20 are needed", "--train", wide_csv("few.csv", 9, 19))
+        self.refused(1, "No such file", "--train", path("none.csv"))
+
+
 if __name__ == "__main__":
     unittest.main()
