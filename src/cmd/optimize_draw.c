@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH = 760, HEIGHT = 440, LEFT = 90, RIGHT = 150, TOP = 40, BOTTOM = 50, TICKS = 5, LINE = 13 };
+enum { WIDTH = 800, HEIGHT = 440, LEFT = 90, RIGHT = 190, TOP = 40, BOTTOM = 50, TICKS = 5, LINE = 13 };
 
 struct axes {
     double low_x, high_x, low_y, high_y;
@@ -79,8 +79,8 @@ static void put_axes(struct lp_buffer *out, const struct lp_optimized *o, const 
                          "<line x1='%d' x2='%d' y1='%.1f' y2='%.1f' stroke='#ddd'/><text x='%d' y='%.1f' "
                          "text-anchor='end'>%.6g</text>",
                          LEFT, WIDTH - RIGHT, y_of(a, loss), y_of(a, loss), LEFT - 6, y_of(a, loss) + 4, loss);
-        lp_buffer_format(out, "<text x='%.1f' y='%d' text-anchor='middle'>%.3g</text>", x_of(a, ns),
-                         HEIGHT - BOTTOM + 18, ns * scale);
+        lp_buffer_format(out, "<text x='%.1f' y='%d' text-anchor='middle'>%.*g</text>", x_of(a, ns),
+                         HEIGHT - BOTTOM + 18, a->high_x * scale >= 1000 ? 5 : 3, round(ns * scale * 1000) / 1000);
     }
     lp_buffer_format(out, "<text x='%d' y='%d'>%s, lower is better</text><text x='%d' y='%d' text-anchor='middle'>%s",
                      8, 18, lp_optimize_loss_name(o->model->bundle), (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8,

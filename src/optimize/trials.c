@@ -56,7 +56,7 @@ static void draw(uint64_t seed, uint32_t number, struct lp_trial *trial)
     }
     trial->rate = rounded(between(&random, 1e-4, 1e-2));
     trial->l2 = lp_train_below(&random, THIRD) == 0 ? 0 : rounded(between(&random, 1e-6, 1e-3));
-    trial->dropout = dropouts[lp_train_below(&random, sizeof dropouts / sizeof *dropouts)];
+    if (trial->layer_count > 0) trial->dropout = dropouts[lp_train_below(&random, sizeof dropouts / sizeof *dropouts)];
 }
 
 /* Columns that are row numbers of tables, as `lepton train` learns them. */
