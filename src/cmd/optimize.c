@@ -45,6 +45,7 @@ const struct lp_command lp_command_optimize = {
         "\n"
         "  --data FILE                  validation data, which the model was not trained on\n"
         "  --label NAME                 the column of the truth, `label` by default\n"
+        "  --group NAME                 of a ranking: the column that rows which compete have in common\n"
         "  --train FILE                 rows to learn from, not those of --data; of chains of dense layers\n"
         "  --tune-epochs N              of training on, 5 by default; 0: none\n"
         "  --trials N                   networks to try, up to 1000; the best three are judged\n"
@@ -187,6 +188,7 @@ static int run(int argc, char **argv)
     const struct lp_option options[] = {
         {.name = "data", .type = LP_OPTION_TEXT, .value = &r.optimize.data},
         {.name = "label", .type = LP_OPTION_TEXT, .value = &r.optimize.label},
+        {.name = "group", .type = LP_OPTION_TEXT, .value = &r.optimize.group},
         {.name = "train", .type = LP_OPTION_TEXT, .value = &r.optimize.train},
         {.name = "tune-epochs", .type = LP_OPTION_INTEGER, .value = &epochs, .low = 0, .high = LP_TUNE_EPOCHS_MAX},
         {.name = "trials", .type = LP_OPTION_INTEGER, .value = &trials, .low = 1, .high = LP_TRIALS_MAX},

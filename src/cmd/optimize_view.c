@@ -55,7 +55,7 @@ static void print_layers(const struct lp_optimized *o)
 void lp_optimize_print(const struct lp_optimized *o, const struct lp_variant *pick, double price)
 {
     const struct lp_bundle *bundle = o->model->bundle;
-    bool binary = bundle->task == LP_TASK_BINARY;
+    bool binary = bundle->task == LP_TASK_BINARY || bundle->task == LP_TASK_RANKING;
     lp_print_safe(stdout,
                   "%s %s: %u rows, batches of %u on one core, differences to the original with 95 %% intervals\n",
                   bundle->name, bundle->version, o->valid.row_count, o->batch);

@@ -21,10 +21,11 @@ static enum lp_code choose_loss(const struct lp_bundle *bundle, struct lp_train_
     else if (bundle->task == LP_TASK_MULTICLASS && bundle->link == LP_LINK_SOFTMAX) loss.kind = LP_LOSS_CATEGORICAL;
     else if (bundle->task == LP_TASK_REGRESSION && bundle->link == LP_LINK_IDENTITY && one) loss.kind = LP_LOSS_SQUARED;
     else if (bundle->task == LP_TASK_REGRESSION && bundle->link == LP_LINK_EXP && one) loss.kind = LP_LOSS_POISSON;
+    else if (bundle->task == LP_TASK_RANKING && bundle->link == LP_LINK_IDENTITY && one) loss.kind = LP_LOSS_BPR;
     else
         return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
-                       "learning is for binary models with link sigmoid, several classes with softmax, and regressions "
-                       "of one number with identity or exp");
+                       "learning is for binary models with link sigmoid, several classes with softmax, regressions of "
+                       "one number with identity or exp, and rankings");
     *ret_loss = loss;
     return LP_OK;
 }
@@ -60,8 +61,9 @@ static void scale_label(struct lp_learn *l)
 
 static enum lp_code split(struct lp_learn *l, struct lp_error *err)
 {
-    const struct lp_split_rule rule = {.kind = LP_SPLIT_RANDOM, .share = valid_share};
-    struct lp_split_rows rows = {.row_count = l->rows.row_count, .seed = l->seed};
+    bool groups = l->rows.group != NULL && l->rows.groups.count > 1;
+    const struct lp_split_rule rule = {.kind = groups ? LP_SPLIT_GROUP : LP_SPLIT_RANDOM, .share = valid_share};
+    struct lp_split_rows rows = {.row_count = l->rows.row_count, .group = l->rows.group, .seed = l->seed};
     bool classes = l->loss.kind == LP_LOSS_BINARY || l->loss.kind == LP_LOSS_CATEGORICAL;
     uint32_t *class_of = classes ? calloc((size_t)rows.row_count + 1, sizeof *class_of) : NULL;
     if (classes && class_of == NULL) return lp_fail_memory(err, rows.row_count * sizeof *class_of);
@@ -73,11 +75,11 @@ static enum lp_code split(struct lp_learn *l, struct lp_error *err)
     return rc;
 }
 
-static enum lp_code set_up(const char *path, const char *label, const struct lp_model *model, struct lp_learn *l,
-                           struct lp_error *err)
+static enum lp_code set_up(const char *path, const char *label, const char *group, const struct lp_model *model,
+                           struct lp_learn *l, struct lp_error *err)
 {
     LP_TRY(choose_loss(model->bundle, &l->loss, err));
-    LP_TRY(lp_valid_read(path, model, label, &l->rows, err));
+    LP_TRY(lp_valid_read(path, model, label, group, &l->rows, err));
     if (l->rows.row_count < ROWS_MIN)
         return lp_fail(err, LP_E_INVALID, LP_FATAL, "%s: %u rows, at least %d are needed to learn from", path,
                        l->rows.row_count, ROWS_MIN);
@@ -88,15 +90,16 @@ static enum lp_code set_up(const char *path, const char *label, const struct lp_
                                      .column_count = l->rows.column_count,
                                      .x = l->x,
                                      .x_row = l->rows.column_count,
-                                     .y = l->y};
+                                     .y = l->y,
+                                     .group = l->rows.group};
     return LP_OK;
 }
 
-enum lp_code lp_learn_open(const char *path, const char *label, const struct lp_model *model, uint64_t seed,
-                           struct lp_learn *ret_learn, struct lp_error *err)
+enum lp_code lp_learn_open(const char *path, const char *label, const char *group, const struct lp_model *model,
+                           uint64_t seed, struct lp_learn *ret_learn, struct lp_error *err)
 {
     *ret_learn = (struct lp_learn){.label_scale = 1, .link_scale = model->bundle->link_scale, .seed = seed};
-    return set_up(path, label, model, ret_learn, err);
+    return set_up(path, label, group, model, ret_learn, err);
 }
 
 void lp_learn_done(struct lp_learn *learn)

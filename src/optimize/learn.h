@@ -19,13 +19,14 @@ struct lp_learn {
 };
 
 /**
- * @param path, label as lp_valid_read takes them
+ * @param path, label, group as lp_valid_read takes them
  * @param ret_learn _done also after a failure
  * @return what lp_valid_read returns; LP_E_UNSUPPORTED for a task or a link that has no loss here, and for features
  *         that stay missing; LP_E_INVALID with too few rows
  */
-LP_MUST_USE enum lp_code lp_learn_open(const char *path, const char *label, const struct lp_model *model, uint64_t seed,
-                                       struct lp_learn *ret_learn, struct lp_error *err);
+LP_MUST_USE enum lp_code lp_learn_open(const char *path, const char *label, const char *group,
+                                       const struct lp_model *model, uint64_t seed, struct lp_learn *ret_learn,
+                                       struct lp_error *err);
 void lp_learn_done(struct lp_learn *learn);
 
 struct lp_knobs {

@@ -17,6 +17,7 @@ static const double gain = 0.95;
 struct work {
     struct lp_optimized *o;
     const struct lp_optimize_request *request;
+    struct lp_truth truth;
     struct lp_bundle *bundles[LP_VARIANTS_MAX];
     struct lp_plan *plans[LP_VARIANTS_MAX];  /* NULL: not to be timed */
     float *scores, *margins, *first_margins; /* [rows][outputs] */
@@ -24,6 +25,7 @@ struct work {
 
 const char *lp_optimize_loss_name(const struct lp_bundle *bundle)
 {
+    if (bundle->task == LP_TASK_RANKING) return "pair loss";
     return bundle->task == LP_TASK_REGRESSION ? "RMSE" : "log loss";
 }
 
@@ -33,8 +35,11 @@ static enum lp_code check_task(const struct lp_bundle *bundle, struct lp_error *
     bool classes = bundle->task == LP_TASK_BINARY || bundle->task == LP_TASK_MULTICLASS;
     if (classes && probability) return LP_OK;
     if (bundle->task == LP_TASK_REGRESSION && bundle->output_count == 1) return LP_OK;
-    return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
-                   "models of classes with link sigmoid or softmax, and regressions of one number, can be compared");
+    bool ranks = bundle->task == LP_TASK_RANKING && bundle->link == LP_LINK_IDENTITY;
+    if (ranks && bundle->output_count == 1) return LP_OK;
+    return lp_fail(
+        err, LP_E_UNSUPPORTED, LP_FATAL,
+        "models of classes with link sigmoid or softmax, and regressions and rankings of one number, can be compared");
 }
 
 /* Evenly over the data, so that an order in the file does not matter. */
@@ -103,7 +108,7 @@ static enum lp_code open_learn(struct work *w, struct lp_error *err)
     if (is_one_file(r->train, r->data))
         return lp_fail(err, LP_E_INVALID, LP_FATAL,
                        "%s: it is the validation data too: learn from other rows than those that judge", r->train);
-    return lp_learn_open(r->train, r->label, w->o->model, r->seed, &w->o->learn, err);
+    return lp_learn_open(r->train, r->label, r->group, w->o->model, r->seed, &w->o->learn, err);
 }
 
 static enum lp_code tune(struct work *w, struct lp_variant *v, struct lp_error *err)
@@ -176,7 +181,7 @@ static enum lp_code judge(struct work *w, uint32_t index, struct lp_error *err)
     say(w, "scoring", v);
     LP_TRY(make(w, index, err));
     LP_TRY(score(w, w->plans[index], err));
-    LP_TRY(lp_judge(w->bundles[index], w->scores, w->o->valid.y, w->o->valid.row_count, &v->judged, err));
+    LP_TRY(lp_judge(w->bundles[index], w->scores, &w->truth, &v->judged, err));
     size_t bytes = (size_t)w->o->valid.row_count * w->o->model->bundle->output_count * sizeof *w->margins;
     if (index == 0) memcpy(w->first_margins, w->margins, bytes);
     v->margin_change = margin_change(w);
@@ -204,8 +209,8 @@ static enum lp_code judge_all(struct work *w, struct lp_error *err)
     struct lp_judged judged[LP_VARIANTS_MAX];
     struct lp_differences differences[LP_VARIANTS_MAX];
     for (uint32_t i = 0; i < o->variant_count; i++) judged[i] = o->variants[i].judged;
-    LP_TRY(lp_judge_differences(judged, o->variant_count, o->valid.y, o->valid.row_count,
-                                bundle->task == LP_TASK_REGRESSION, differences, err));
+    LP_TRY(lp_judge_differences(judged, o->variant_count, &w->truth, bundle->task == LP_TASK_REGRESSION, differences,
+                                err));
     for (uint32_t i = 0; i < o->variant_count; i++) o->variants[i].differences = differences[i];
     return LP_OK;
 }
@@ -293,6 +298,15 @@ static void judge_trials(struct lp_optimized *o)
              first->speed.ns / best->speed.ns, lp_optimize_loss_name(o->model->bundle), d->difference, d->low, d->high);
 }
 
+static enum lp_code check_pairs(const struct work *w, struct lp_error *err)
+{
+    uint32_t ones = 0;
+    for (uint32_t r = 0; r < w->truth.rows; r++) ones += w->truth.y[r] == 1;
+    if (w->o->model->bundle->task != LP_TASK_RANKING || (ones > 0 && ones < w->truth.rows)) return LP_OK;
+    return lp_fail(err, LP_E_INVALID, LP_FATAL, "%s: a ranking is judged by rows of label 1 beside others",
+                   w->request->data);
+}
+
 enum lp_code lp_optimize_run(const struct lp_model *model, const struct lp_optimize_request *request,
                              struct lp_optimized *ret, struct lp_error *err)
 {
@@ -301,7 +315,9 @@ enum lp_code lp_optimize_run(const struct lp_model *model, const struct lp_optim
     enum lp_code rc;
     LP_GUARD(check_task(model->bundle, err));
     LP_GUARD(open_learn(&w, err));
-    LP_GUARD(lp_valid_read(request->data, model, request->label, &ret->valid, err));
+    LP_GUARD(lp_valid_read(request->data, model, request->label, request->group, &ret->valid, err));
+    w.truth = (struct lp_truth){ret->valid.y, ret->valid.group, ret->valid.row_count, ret->valid.groups.count};
+    LP_GUARD(check_pairs(&w, err));
     LP_GUARD(calibrate(ret, err));
     LP_GUARD(list(&w, err));
     LP_GUARD(judge_all(&w, err));

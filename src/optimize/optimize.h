@@ -64,7 +64,7 @@ struct lp_limits {
 };
 
 struct lp_optimize_request {
-    const char *data, *label;
+    const char *data, *label, *group; /* group: NULL: none */
     uint32_t batch;
     int64_t time_ms;      /* for timing */
     const char *train;    /* rows to learn from, for tuning and trials; NULL: none */
@@ -90,12 +90,13 @@ struct lp_optimized {
     uint32_t verdict_count;
 };
 
-/** "log loss" or "RMSE"; static. */
+/** "log loss", "RMSE" or "pair loss"; static. */
 const char *lp_optimize_loss_name(const struct lp_bundle *bundle);
 
 /**
  * Make, score and time all variants; ret is the caller's, _done also after a failure.
- * @return LP_E_UNSUPPORTED for a model whose scores are no probabilities (or, of a regression, not one number), what
+ * @return LP_E_UNSUPPORTED for a model whose scores are no probabilities (or, of a regression or a ranking, not one
+ *         number), what
  *         lp_valid_read returns, LP_E_MEMORY
  */
 LP_MUST_USE enum lp_code lp_optimize_run(const struct lp_model *model, const struct lp_optimize_request *request,

@@ -7,29 +7,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBER_BYTES = 64, FIRST_ROWS = 1024 };
+enum { NUMBER_BYTES = 64, FIRST_ROWS = 1024, GROUPS_MAX = 1 << 26 };
 #define ROWS_MAX_BYTES ((uint64_t)4 << 30)
 
 struct reading {
     const struct lp_model *model;
-    struct lp_want *wants; /* the model's, and the label */
-    const struct lp_want *label;
+    struct lp_want *wants; /* the model's, the label, the group */
+    uint32_t want_count;
+    const struct lp_want *label, *group; /* group: NULL: none */
     struct lp_clean_counts *counts;
     struct lp_valid *valid;
     uint64_t capacity; /* rows */
 };
 
-static enum lp_code start(struct reading *r, const char *label, struct lp_error *err)
+static const struct lp_want *add_text(struct reading *r, const char *path)
+{
+    r->wants[r->want_count] = (struct lp_want){.path = path, .type = LP_WANT_TEXT, .width = 1};
+    return &r->wants[r->want_count++];
+}
+
+static enum lp_code start(struct reading *r, const char *label, const char *group, struct lp_error *err)
 {
     const struct lp_model *model = r->model;
     uint32_t numbers, texts;
-    r->wants = calloc((size_t)model->want_count + 1, sizeof *r->wants);
+    r->wants = calloc((size_t)model->want_count + 2, sizeof *r->wants);
     r->counts = calloc((size_t)model->bundle->feature_count + 1, sizeof *r->counts);
     if (r->wants == NULL || r->counts == NULL) return lp_fail_memory(err, model->want_count * sizeof *r->wants);
     memcpy(r->wants, model->wants, model->want_count * sizeof *r->wants);
-    r->wants[model->want_count] = (struct lp_want){.path = label, .type = LP_WANT_TEXT, .width = 1};
-    lp_want_assign_slots(r->wants, model->want_count + 1, &numbers, &texts);
-    r->label = &r->wants[model->want_count];
+    r->want_count = model->want_count;
+    r->label = add_text(r, label);
+    r->group = group != NULL ? add_text(r, group) : NULL;
+    lp_want_assign_slots(r->wants, r->want_count, &numbers, &texts);
+    lp_words_init(&r->valid->groups, GROUPS_MAX);
     r->valid->column_count = model->bundle->column_count;
     return LP_OK;
 }
@@ -47,6 +56,9 @@ static enum lp_code make_room(struct reading *r, struct lp_error *err)
     double *y = realloc(v->y, capacity * sizeof *y);
     if (y == NULL) return lp_fail_memory(err, capacity * sizeof *y);
     v->y = y;
+    uint32_t *group = r->group != NULL ? realloc(v->group, capacity * sizeof *group) : NULL;
+    if (r->group != NULL && group == NULL) return lp_fail_memory(err, capacity * sizeof *group);
+    v->group = group;
     r->capacity = capacity;
     return LP_OK;
 }
@@ -83,11 +95,26 @@ static enum lp_code take_label(const struct reading *r, const struct lp_record *
                              "the label `%.64s` is missing (--label names its column)", r->label->path);
     if (text.size < sizeof copy) memcpy(copy, text.data, text.size);
     double value = strcmp(copy, "true") == 0 ? 1 : strcmp(copy, "false") == 0 ? 0 : parse_number(copy);
-    *ret_y = bundle->task == LP_TASK_REGRESSION ? value : class_of(bundle, text, value);
+    bool number = bundle->task == LP_TASK_REGRESSION || bundle->task == LP_TASK_RANKING;
+    *ret_y = number ? value : class_of(bundle, text, value);
+    if (bundle->task == LP_TASK_RANKING && isfinite(value)) *ret_y = value > 0.5;
     if (isfinite(*ret_y)) return LP_OK;
     return lp_fail_field(err, LP_E_INVALID, LP_FATAL, r->label->path, "the label `%.64s` is `%.*s`: %s", r->label->path,
                          text.size < sizeof copy ? (int)text.size : (int)sizeof copy, (const char *)text.data,
-                         bundle->task == LP_TASK_REGRESSION ? "no number" : "not a label of the model");
+                         number ? "no number" : "not a label of the model");
+}
+
+static enum lp_code take_group(const struct reading *r, const struct lp_record *record, struct lp_error *err)
+{
+    struct lp_valid *v = r->valid;
+    if (r->group == NULL) return LP_OK;
+    struct lp_span text = record->texts[r->group->slot];
+    if (text.data == NULL)
+        return lp_fail_field(err, LP_E_INVALID, LP_FATAL, r->group->path, "the group `%.64s` is missing",
+                             r->group->path);
+    LP_TRY(lp_words_take(&v->groups, text, &v->group[v->row_count], err));
+    if (!v->groups.full) return LP_OK;
+    return lp_fail(err, LP_E_LIMIT, LP_FATAL, "more than %d groups", GROUPS_MAX);
 }
 
 static enum lp_code take(struct reading *r, const struct lp_record *record, struct lp_error *err)
@@ -102,6 +129,7 @@ static enum lp_code take(struct reading *r, const struct lp_record *record, stru
         return LP_OK;
     }
     LP_TRY(take_label(r, record, &v->y[v->row_count], err));
+    LP_TRY(take_group(r, record, err));
     v->row_count++;
     return LP_OK;
 }
@@ -125,7 +153,7 @@ static enum lp_code read_all(struct reading *r, struct lp_records *records, stru
                    r->valid->refused > 0 ? ": the first was refused: " : "", r->valid->first_refused);
 }
 
-enum lp_code lp_valid_read(const char *path, const struct lp_model *model, const char *label,
+enum lp_code lp_valid_read(const char *path, const struct lp_model *model, const char *label, const char *group,
                            struct lp_valid *ret_valid, struct lp_error *err)
 {
     struct reading r = {.model = model, .valid = ret_valid};
@@ -133,8 +161,8 @@ enum lp_code lp_valid_read(const char *path, const struct lp_model *model, const
     const char *format;
     *ret_valid = (struct lp_valid){.rows = NULL};
     enum lp_code rc;
-    LP_GUARD(start(&r, label, err));
-    LP_GUARD(lp_records_open(path, r.wants, model->want_count + 1, &records, &format, err));
+    LP_GUARD(start(&r, label, group, err));
+    LP_GUARD(lp_records_open(path, r.wants, r.want_count, &records, &format, err));
     rc = read_all(&r, records, err);
 out:
     lp_records_close(records);
@@ -149,5 +177,7 @@ void lp_valid_done(struct lp_valid *valid)
 {
     free(valid->rows);
     free(valid->y);
+    free(valid->group);
+    lp_words_done(&valid->groups);
     *valid = (struct lp_valid){.rows = NULL};
 }
