@@ -111,6 +111,42 @@ void lp_learn_done(struct lp_learn *learn)
     *learn = (struct lp_learn){.x = NULL};
 }
 
+static uint64_t mix(uint64_t hash, float value)
+{
+    uint32_t bits;
+    value += 0.0f; /* -0 is 0 */
+    memcpy(&bits, &value, sizeof bits);
+    hash = (hash ^ bits) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+enum lp_code lp_learn_count_known(const struct lp_learn *l, const struct lp_valid *valid, uint32_t *ret_count,
+                                  struct lp_error *err)
+{
+    size_t width = valid->column_count, rows = l->data.row_count;
+    uint64_t *known = malloc(rows * sizeof *known + 1);
+    if (known == NULL) return lp_fail_memory(err, rows * sizeof *known);
+    for (size_t r = 0; r < rows; r++) {
+        known[r] = mix(0, l->y[r]);
+        for (size_t c = 0; c < width; c++) known[r] = mix(known[r], l->x[r * width + c]);
+    }
+    qsort(known, rows, sizeof *known, by_hash);
+    *ret_count = 0;
+    for (size_t r = 0; r < valid->row_count; r++) {
+        uint64_t hash = mix(0, (float)valid->y[r]);
+        for (size_t c = 0; c < width; c++) hash = mix(hash, (float)valid->rows[r * width + c]);
+        *ret_count += bsearch(&hash, known, rows, sizeof *known, by_hash) != NULL;
+    }
+    free(known);
+    return LP_OK;
+}
+
 enum lp_code lp_learn_new(const struct lp_learn *l, const struct lp_net_spec *spec, const struct lp_knobs *knobs,
                           struct lp_train_options *options, struct lp_trainer **ret_trainer, struct lp_error *err)
 {

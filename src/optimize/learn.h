@@ -29,6 +29,10 @@ LP_MUST_USE enum lp_code lp_learn_open(const char *path, const char *label, cons
                                        struct lp_error *err);
 void lp_learn_done(struct lp_learn *learn);
 
+/** Rows of `valid` that equal one to learn from, label and all: as if it had been learned from. LP_E_MEMORY. */
+LP_MUST_USE enum lp_code lp_learn_count_known(const struct lp_learn *learn, const struct lp_valid *valid,
+                                              uint32_t *ret_count, struct lp_error *err);
+
 struct lp_knobs {
     double rate, l2;
     uint32_t epochs, patience;

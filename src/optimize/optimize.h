@@ -18,7 +18,7 @@ enum {
     LP_VARIANTS_MAX = 64,
     LP_VARIANT_LAYERS_MAX = 24, /* layers that are quantized alone: the costliest ones */
     LP_VERDICT_BYTES = 320,
-    LP_VERDICTS_MAX = 8,
+    LP_VERDICTS_MAX = 9,
 };
 
 enum lp_variant_kind {

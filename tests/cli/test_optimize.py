@@ -504,6 +504,12 @@ class Learn(unittest.TestCase):
 
     def test_validation_rows_are_not_learned_from(self):
         self.refused(1, "it is the validation data too", "--train", self.valid)
+        self.assertFalse(any("learned from" in v for v in self.all["verdicts"]), self.all["verdicts"])
+        with open(self.data) as train, open(self.valid) as valid:
+            header, *rows = train.readlines()
+            leaked = write("leaked.csv", "".join([header] + rows[:200] + valid.readlines()[1:31]))
+        answer, _ = self.answer("--train", leaked, "--tune-epochs", "1")
+        self.assertTrue(any(v.startswith("30 of the %d rows" % ROWS) for v in answer["verdicts"]), answer["verdicts"])
         self.refused(2, "need --train", "--trials", "3")
         self.refused(2, "--time is for --trials", "--train", self.data, "--time", "3s")
         self.refused(1, "at least 20 are needed", "--train", wide_csv("few.csv", 9, 19))
