@@ -39,10 +39,11 @@ static enum lp_code take_rows(struct lp_learn *l, struct lp_error *err)
     for (size_t i = 0; i < count * width; i++) {
         l->x[i] = (float)l->rows.rows[i];
         if (!isfinite(l->x[i]))
-            return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
-                           "row %zu, column %zu of the cleaned rows is missing or beyond the floats: a network cannot "
-                           "learn from it",
-                           i / width + 1, i % width);
+            return lp_fail(
+                err, LP_E_UNSUPPORTED, LP_FATAL,
+                "record %zu has a feature that is missing and kept so, or beyond the floats: a network cannot "
+                "learn from it (column %zu of the cleaned row)",
+                i / width + 1, i % width);
     }
     for (size_t i = 0; i < count; i++) l->y[i] = (float)l->rows.y[i];
     free(l->rows.rows);
@@ -81,8 +82,8 @@ static enum lp_code set_up(const char *path, const char *label, const char *grou
     LP_TRY(choose_loss(model->bundle, &l->loss, err));
     LP_TRY(lp_valid_read(path, model, label, group, &l->rows, err));
     if (l->rows.row_count < ROWS_MIN)
-        return lp_fail(err, LP_E_INVALID, LP_FATAL, "%s: %u rows, at least %d are needed to learn from", path,
-                       l->rows.row_count, ROWS_MIN);
+        return lp_fail(err, LP_E_INVALID, LP_FATAL, "%u rows, at least %d are needed to learn from", l->rows.row_count,
+                       ROWS_MIN);
     LP_TRY(take_rows(l, err));
     if (l->loss.kind == LP_LOSS_SQUARED) scale_label(l);
     LP_TRY(split(l, err));
@@ -99,7 +100,8 @@ enum lp_code lp_learn_open(const char *path, const char *label, const char *grou
                            uint64_t seed, struct lp_learn *ret_learn, struct lp_error *err)
 {
     *ret_learn = (struct lp_learn){.label_scale = 1, .link_scale = model->bundle->link_scale, .seed = seed};
-    return set_up(path, label, group, model, ret_learn, err);
+    enum lp_code rc = set_up(path, label, group, model, ret_learn, err);
+    return rc == LP_OK || strstr(err->text, path) != NULL ? rc : lp_error_wrap(err, "%s", path);
 }
 
 void lp_learn_done(struct lp_learn *learn)

@@ -216,6 +216,12 @@ static enum lp_code judge_all(struct work *w, struct lp_error *err)
     return LP_OK;
 }
 
+/* The original's kernels on other numbers: it takes its time, and chance must not make it the faster. */
+static bool is_same_work(const struct lp_variant *v)
+{
+    return v->tuned && (v->kind == LP_VARIANT_PRUNED || v->kind == LP_VARIANT_MORE);
+}
+
 static enum lp_code time_all(struct work *w, struct lp_error *err)
 {
     struct lp_optimized *o = w->o;
@@ -224,11 +230,11 @@ static enum lp_code time_all(struct work *w, struct lp_error *err)
     uint32_t batches[LP_VARIANTS_MAX], count = 0,
                                        rows = o->valid.row_count < TIMED_ROWS ? o->valid.row_count : TIMED_ROWS;
     o->batch = w->request->batch < rows ? w->request->batch : rows;
-    for (uint32_t i = 0; i < o->variant_count; i++)
-        if (w->plans[i] != NULL) {
-            batches[count] = o->batch;
-            plans[count++] = w->plans[i];
-        }
+    for (uint32_t i = 0; i < o->variant_count; i++) {
+        if (w->plans[i] == NULL || is_same_work(&o->variants[i])) continue;
+        batches[count] = o->batch;
+        plans[count++] = w->plans[i];
+    }
     const struct lp_speed_rows timed = {.rows = o->valid.rows,
                                         .row_count = rows,
                                         .column_count = o->valid.column_count,
@@ -237,7 +243,7 @@ static enum lp_code time_all(struct work *w, struct lp_error *err)
     LP_TRY(lp_speed_measure(plans, batches, count, &timed, w->request->time_ms, speeds, err));
     count = 0;
     for (uint32_t i = 0; i < o->variant_count; i++)
-        if (w->plans[i] != NULL) o->variants[i].speed = speeds[count++];
+        if (w->plans[i] != NULL) o->variants[i].speed = is_same_work(&o->variants[i]) ? speeds[0] : speeds[count++];
     return LP_OK;
 }
 
@@ -262,7 +268,7 @@ static void judge_kind(struct lp_optimized *o, const char *what, uint32_t kinds)
     const struct lp_variant *fast = NULL, *good = NULL, *first = &o->variants[0];
     for (uint32_t i = 1; i < o->variant_count; i++) {
         const struct lp_variant *v = &o->variants[i];
-        if ((kinds & 1u << v->kind) == 0 || !isfinite(v->speed.ns)) continue;
+        if ((kinds & 1u << v->kind) == 0 || !isfinite(v->speed.ns) || is_same_work(v)) continue;
         if (fast == NULL || v->speed.ns < fast->speed.ns) fast = v;
         if (v->differences.loss.low <= 0 && (good == NULL || v->speed.ns < good->speed.ns)) good = v;
     }
@@ -281,6 +287,28 @@ static void judge_kind(struct lp_optimized *o, const char *what, uint32_t kinds)
     else
         snprintf(text, LP_VERDICT_BYTES, "%s costs quality: `%s` gives %.2f times the rows, %s %+.2g (%+.2g to %+.2g)",
                  what, v->name, first->speed.ns / v->speed.ns, loss, d->difference, d->low, d->high);
+}
+
+/* Zeros have the place and the kernels of other numbers. */
+static void judge_pruning(struct lp_optimized *o)
+{
+    const struct lp_variant *plain = NULL, *tuned = NULL, *first = &o->variants[0];
+    for (uint32_t i = 1; i < o->variant_count; i++) {
+        const struct lp_variant *v = &o->variants[i];
+        if (v->kind != LP_VARIANT_PRUNED) continue;
+        if (v->tuned && (tuned == NULL || v->judged.quality.loss < tuned->judged.quality.loss)) tuned = v;
+        if (!v->tuned && (plain == NULL || v->speed.ns < plain->speed.ns)) plain = v;
+    }
+    if (plain == NULL) return;
+    char *text = o->verdicts[o->verdict_count++];
+    int used = snprintf(text, LP_VERDICT_BYTES,
+                        "pruning does not pay on this CPU: kernels multiply zeros too, %.1f ns a row at best, the "
+                        "original %.1f",
+                        plain->speed.ns, first->speed.ns);
+    if (tuned == NULL || used < 0 || used >= LP_VERDICT_BYTES) return;
+    const struct lp_interval *d = &tuned->differences.loss;
+    snprintf(text + used, LP_VERDICT_BYTES - (size_t)used, "; `%s`: %s %+.2g (%+.2g to %+.2g)", tuned->name,
+             lp_optimize_loss_name(o->model->bundle), d->difference, d->low, d->high);
 }
 
 static void judge_trials(struct lp_optimized *o)
@@ -342,7 +370,7 @@ enum lp_code lp_optimize_run(const struct lp_model *model, const struct lp_optim
     mark_dominated(ret);
     judge_kind(ret, "bf16", 1u << LP_VARIANT_BF16);
     judge_kind(ret, "int8", 1u << LP_VARIANT_INT8 | 1u << LP_VARIANT_INT8_BUT);
-    judge_kind(ret, "pruning", 1u << LP_VARIANT_PRUNED);
+    judge_pruning(ret);
     judge_kind(ret, "cutting units", 1u << LP_VARIANT_UNITS);
     judge_kind(ret, "low rank", 1u << LP_VARIANT_RANK);
     judge_trials(ret);

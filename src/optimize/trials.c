@@ -67,6 +67,9 @@ static enum lp_code find_tables(struct search *s, struct lp_error *err)
     if (s->embeddings == NULL) return lp_fail_memory(err, b->feature_count * sizeof *s->embeddings);
     for (uint32_t i = 0; i < b->feature_count; i++) {
         const struct lp_feature *f = &b->features[i];
+        if (f->missing == LP_MISSING_KEEP)
+            return lp_fail_field(err, LP_E_UNSUPPORTED, LP_FATAL, f->name,
+                                 "`%.64s`: missing=keep is for trees: no network can be tried on it", f->name);
         bool is_index = f->encoding == LP_ENCODING_INDEX || f->encoding == LP_ENCODING_HASH;
         if (f->kind != LP_FEATURE_CATEGORY || !is_index) continue;
         uint32_t rows = f->vocabulary_count + (f->encoding == LP_ENCODING_INDEX && f->unknown_bucket);

@@ -32,7 +32,7 @@ void lp_trial_layers(const struct lp_trial *trial, char *ret_text);
  * layers of 16 to 256 units, none wider than the one before, rate 1e-4 to 1e-2, L2 0 or 1e-6 to 1e-3, dropout 0 to 0.3.
  *
  * @param ret_best [LP_TRIALS_KEPT] from the best on, those that got furthest first; their bundles are the caller's
- * @return LP_E_REFUSED when no trial had a finite loss
+ * @return LP_E_REFUSED when no trial had a finite loss, LP_E_UNSUPPORTED for a feature that keeps what is missing
  */
 LP_MUST_USE enum lp_code lp_trials_run(const struct lp_learn *learn, const struct lp_bundle *parent,
                                        const struct lp_trials_request *request, struct lp_trial *ret_best,

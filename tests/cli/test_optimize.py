@@ -292,6 +292,10 @@ class Optimize(unittest.TestCase):
         scores = np.array([json.loads(line)["scores"][0] for line in lines])
         loss = -np.log(np.where(truth == 1, scores, 1 - scores)).mean()
         self.assertAlmostEqual(loss, losses[answer["picked"]], delta=1e-5)
+        whole = [{"x=1": 0.5, "Tree=3": 0.5, "a.b": 0.5, "age": i / 9, "colour": 1.5, "truth": i % 2} for i in range(30)]
+        train = write("whole.jsonl", "".join(json.dumps(r) + "\n" for r in whole))
+        self.refused(1, "missing=keep is for trees", model, "--data", data, "--label", "truth", "--train", train,
+                     "--trials", "1")
 
     def test_layers_behind_branches_are_calibrated(self):
         model = os.path.join(HERE, "../data/golden/net_deepfm.safetensors")
