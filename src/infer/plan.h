@@ -263,6 +263,9 @@ lp_step_bind lp_bind_concat, lp_bind_slice, lp_bind_gather, lp_bind_transpose;  
 lp_step_bind lp_bind_embedding, lp_bind_onehot, lp_bind_map, lp_bind_trees;                       /* step_lookup.c */
 lp_step_bind lp_bind_onnxruntime;                                                                 /* step_foreign.c */
 
+/** The layer, when it reads features, rounds the row's doubles by itself. */
+bool lp_dense_reads_doubles(const struct lp_plan *plan, const struct lp_op *op);
+
 /** The kernel's kind of an activation, with alpha and beta as it wants them; false: none or prelu. */
 bool lp_activation_kernel_of(const struct lp_op *op, enum lp_activation_kind *ret_kind, float *ret_alpha,
                              float *ret_beta);

@@ -259,8 +259,9 @@ static void list_steps(struct graph *graph, bool record, bool others)
     }
 }
 
-static bool reads_doubles(const struct lp_op *op)
+static bool reads_doubles(const struct lp_plan *plan, const struct lp_op *op)
 {
+    if (op->kind == LP_OP_DENSE) return lp_dense_reads_doubles(plan, op);
     return op->kind == LP_OP_EMBEDDING || op->kind == LP_OP_TREES || op->kind == LP_OP_ONNXRUNTIME;
 }
 
@@ -281,7 +282,7 @@ static void find_lifetimes(struct graph *graph)
         uint32_t i = plan->steps[s].op;
         const struct lp_op *op = &graph->ops[i];
         for (uint32_t k = 0; k < op->input_count; k++) {
-            if (graph->values[op->inputs[k]].owner == 0 && reads_doubles(op)) continue;
+            if (graph->values[op->inputs[k]].owner == 0 && reads_doubles(plan, op)) continue;
             use(graph, op->inputs[k], s + 1);
         }
         use(graph, output_of(graph, i), s + 1);

@@ -24,6 +24,20 @@ static void run_f32(const struct lp_plan_step *step, const struct lp_frame *fram
     if (step->activation != NULL) lp_step_activate(step, frame);
 }
 
+static void run_f32_doubles(const struct lp_plan_step *step, const struct lp_frame *frame)
+{
+    step->dense.kernel->run_doubles(&step->dense.layer, frame->rows + step->inputs[0].column, frame->row_count,
+                                    lp_frame_at(frame, &step->output));
+    if (step->activation != NULL) lp_step_activate(step, frame);
+}
+
+bool lp_dense_reads_doubles(const struct lp_plan *plan, const struct lp_op *op)
+{
+    bool floats = op->weight != NULL && (op->weight->dtype == LP_DTYPE_F32 || op->weight->dtype == LP_DTYPE_F16);
+    return floats && op->in.rank == 1 && op->out_width >= 2 && op->out_width <= LP_DENSE_DOUBLES_OUT_MAX &&
+           lp_dense_select(plan->cpu)->run_doubles != NULL;
+}
+
 static void run_i8(const struct lp_plan_step *step, const struct lp_frame *frame)
 {
     const struct lp_dense_i8_layer *layer = &step->dense_i8.layer;
@@ -115,10 +129,12 @@ static size_t scratch_bf16(const struct lp_plan_step *step, uint32_t row_count)
 /* Floats from a layer's row to its next: those of the value for one layer row a row, else side by side (0). */
 static size_t stride_of(const struct lp_operand *operand, bool single) { return single ? operand->stride : 0; }
 
-static void bind_f32(struct lp_plan *plan, struct lp_plan_step *step, uint32_t in, uint32_t out, bool relu)
+static void bind_f32(struct lp_plan *plan, struct lp_plan_step *step, const struct lp_op *op, uint32_t in, uint32_t out,
+                     bool relu)
 {
     bool single = step->inputs[0].width == in;
-    step->run = run_f32;
+    bool doubles = step->inputs[0].of_features && lp_dense_reads_doubles(plan, op);
+    step->run = doubles ? run_f32_doubles : run_f32;
     step->dense.kernel = lp_dense_select(plan->cpu);
     step->kernel = step->dense.kernel->name;
     step->dense.rows = rows_of(step, in, out);
@@ -127,6 +143,7 @@ static void bind_f32(struct lp_plan *plan, struct lp_plan_step *step, uint32_t i
                                                 .x_stride = stride_of(&step->inputs[0], single),
                                                 .y_stride = stride_of(&step->output, single),
                                                 .relu = relu};
+    if (doubles) step->dense.layer.x_stride = plan->bundle->column_count;
     size_t floats = step->dense.kernel->packed_floats(in, out);
     step->packed_bytes = floats < SIZE_MAX / sizeof(float) ? floats * sizeof(float) : 0;
     step->pack = pack_f32;
@@ -192,7 +209,7 @@ enum lp_code lp_bind_dense(struct lp_plan *plan, struct lp_plan_step *step, cons
     step->flush = true;
     switch (op->weight->dtype) {
     case LP_DTYPE_F32:
-    case LP_DTYPE_F16: bind_f32(plan, step, in, out, relu); break;
+    case LP_DTYPE_F16: bind_f32(plan, step, op, in, out, relu); break;
     case LP_DTYPE_I8: bind_i8(plan, step, op, in, out, relu); break;
     case LP_DTYPE_BF16: bind_bf16(plan, step, in, out, relu); break;
     default:

@@ -187,6 +187,38 @@ static void a_rows_bits_do_not_depend_on_its_neighbours(void **state)
     }
 }
 
+static void check_doubles(const struct lp_dense_kernel *kernel, uint32_t in, uint32_t out, uint32_t rows)
+{
+    static const double special[] = {NAN, INFINITY, -INFINITY, 1e300, -1e300, 1e-300, 16777217.0, 0.1, -0.0, 1e-40};
+    static float x[ROWS_MAX * IN_MAX], want[ROWS_MAX * OUT_MAX];
+    struct lp_dense_layer layer = pack(kernel, in, out, bias);
+    double *doubles = guarded_place(&x_pages, sizeof(double) * rows * in, 1);
+    float *y = guarded_place(&y_pages, sizeof(float) * rows * out, 1);
+    for (uint32_t i = 0; i < rows * in; i++) {
+        doubles[i] = (double)random_float() + (double)random_float() * 1e-9;
+        if (i % 37 == 5) doubles[i] = special[i / 37 % 10];
+        x[i] = (float)doubles[i];
+    }
+    layer.relu = rows % 2 == 1;
+    kernel->run(&layer, x, rows, want);
+    kernel->run_doubles(&layer, doubles, rows, y);
+    for (uint32_t i = 0; i < rows * out; i++)
+        if (!isnan(want[i]) || !isnan(y[i])) assert_memory_equal(&want[i], &y[i], sizeof *y);
+}
+
+static void rows_of_doubles_give_the_bits_of_the_same_rows_in_float(void **state)
+{
+    (void)state;
+    static const uint32_t ins[] = {1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 100},
+                          outs[] = {2, 10, 16, 17, 32, 33, 50, 64};
+    for (uint32_t i = 0; i < kernel_count; i++) {
+        if (kernels[i]->run_doubles == NULL) continue;
+        for (size_t in = 0; in < sizeof ins / sizeof *ins; in++)
+            for (size_t out = 0; out < sizeof outs / sizeof *outs; out++)
+                for (uint32_t rows = 0; rows <= 17; rows++) check_doubles(kernels[i], ins[in], outs[out], rows);
+    }
+}
+
 static void the_level_decides_what_is_on_the_list(void **state)
 {
     (void)state;
@@ -208,6 +240,7 @@ int main(void)
         cmocka_unit_test(nan_infinity_and_denormals_pass_like_in_double),
         cmocka_unit_test(relu_keeps_nan),
         cmocka_unit_test(a_rows_bits_do_not_depend_on_its_neighbours),
+        cmocka_unit_test(rows_of_doubles_give_the_bits_of_the_same_rows_in_float),
         cmocka_unit_test(the_level_decides_what_is_on_the_list),
     };
     return cmocka_run_group_tests(tests, begin, end);

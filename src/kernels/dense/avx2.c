@@ -251,4 +251,4 @@ static void run(const struct lp_dense_layer *layer, const float *x, uint32_t row
     else run_blocks(t, row_count, false);
 }
 
-const struct lp_dense_kernel lp_dense_f32_avx2 = {"avx2", packed_floats, pack, run};
+const struct lp_dense_kernel lp_dense_f32_avx2 = {"avx2", packed_floats, pack, run, NULL};

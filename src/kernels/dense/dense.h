@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Wider layers read a row once for each block of columns, which narrowing it beforehand makes cheaper. */
+enum { LP_DENSE_DOUBLES_OUT_MAX = 64 };
+
 /** A packed layer; `packed` is what the kernel's pack wrote. */
 struct lp_dense_layer {
     const float *packed; /* borrowed, 64-byte aligned */
@@ -37,6 +40,10 @@ struct lp_dense_kernel {
     /** @param x [row_count][x_stride]; @param y out, [row_count][y_stride], where only the widths are read and
      * written; they do not overlap. Any thread. */
     void (*run)(const struct lp_dense_layer *layer, const float *x, uint32_t row_count, float *y);
+
+    /** The same of rows of doubles, each rounded to float first; for layers of 2 to LP_DENSE_DOUBLES_OUT_MAX outputs.
+     * NULL where a pass over the rows before it is as good. */
+    void (*run_doubles)(const struct lp_dense_layer *layer, const double *x, uint32_t row_count, float *y);
 };
 
 #define LP_DENSE_KERNEL(isa, usable) extern const struct lp_dense_kernel lp_dense_f32_##isa;

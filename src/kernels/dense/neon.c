@@ -101,4 +101,4 @@ static void run(const struct lp_dense_layer *layer, const float *x, uint32_t row
     }
 }
 
-const struct lp_dense_kernel lp_dense_f32_neon = {"neon", packed_floats, pack, run};
+const struct lp_dense_kernel lp_dense_f32_neon = {"neon", packed_floats, pack, run, NULL};

@@ -34,7 +34,7 @@ static void run(const struct lp_dense_layer *layer, const float *x, uint32_t row
         for (uint32_t n = 0; n < out; n++) y[n] = y[n] < 0.0f ? 0.0f : y[n];
 }
 
-const struct lp_dense_kernel lp_dense_f32_openblas = {"openblas", packed_floats, pack, run};
+const struct lp_dense_kernel lp_dense_f32_openblas = {"openblas", packed_floats, pack, run, NULL};
 
 bool lp_dense_openblas_setup(const char **ret_build)
 {

@@ -33,4 +33,4 @@ static void run(const struct lp_dense_layer *layer, const float *x, uint32_t row
         run_row(layer, x + r * lp_dense_x_stride(layer), y + r * lp_dense_y_stride(layer));
 }
 
-const struct lp_dense_kernel lp_dense_f32_scalar = {"scalar", packed_floats, pack, run};
+const struct lp_dense_kernel lp_dense_f32_scalar = {"scalar", packed_floats, pack, run, NULL};
