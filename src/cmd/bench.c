@@ -174,10 +174,10 @@ static bool print_json(const struct bench *bench)
     json_t *levels = json_array();
     for (uint32_t l = 0; l < bench->level_count; l++)
         json_array_append_new(levels, level_json(bench, &bench->levels[l]));
-    json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:o, s:f, s:i, s:o}", "name", bench->bundle->name, "version",
+    json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:o, s:f, s:f, s:i, s:o}", "name", bench->bundle->name, "version",
                             bench->bundle->version, "sha256", sha256, "cpu", lp_cpu_level(), "levels", levels,
-                            "peak_gflops", bench->steps.peak_gflops, "steps_batch", (int)bench->steps.batch, "steps",
-                            lp_step_times_json(&bench->steps));
+                            "peak_gflops", bench->steps.peak_gflops, "peak_int8_gops", bench->steps.peak_int8_gops,
+                            "steps_batch", (int)bench->steps.batch, "steps", lp_step_times_json(&bench->steps));
     char *text = all != NULL ? json_dumps(all, JSON_INDENT(1)) : NULL;
     if (text != NULL) puts(text);
     bool printed = text != NULL;

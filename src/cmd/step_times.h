@@ -11,8 +11,9 @@
 struct lp_step_times {
     const struct lp_plan *plan; /* borrowed */
     uint32_t batch;
-    double *ns;         /* a row, by step; owned */
-    double peak_gflops; /* fp32 multiply-adds of this core, measured beside them */
+    double *ns;            /* a row, by step; owned */
+    double peak_gflops;    /* fp32 multiply-adds of this core, measured beside them */
+    double peak_int8_gops; /* its products of bytes; 0: it has no instruction for them */
 };
 
 /**

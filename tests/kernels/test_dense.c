@@ -210,7 +210,7 @@ static void rows_of_doubles_give_the_bits_of_the_same_rows_in_float(void **state
 {
     (void)state;
     static const uint32_t ins[] = {1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 100},
-                          outs[] = {2, 10, 16, 17, 32, 33, 50, 64};
+                          outs[] = {2, 5, 10, 15, 16, 17, 31, 32};
     for (uint32_t i = 0; i < kernel_count; i++) {
         if (kernels[i]->run_doubles == NULL) continue;
         for (size_t in = 0; in < sizeof ins / sizeof *ins; in++)

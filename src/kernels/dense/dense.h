@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* Wider layers read a row once for each block of columns, which narrowing it beforehand makes cheaper. */
-enum { LP_DENSE_DOUBLES_OUT_MAX = 64 };
+enum { LP_DENSE_DOUBLES_OUT_MAX = 32 };
 
 /** A packed layer; `packed` is what the kernel's pack wrote. */
 struct lp_dense_layer {

@@ -20,18 +20,28 @@ static const struct lp_peak_kernel *best_kernel(const struct lp_cpu *cpu)
     return best;
 }
 
-double lp_peak_gflops(const struct lp_cpu *cpu, uint64_t budget_ns)
+static double rate_of(uint64_t (*work)(uint64_t rounds), uint64_t budget_ns)
 {
-    const struct lp_peak_kernel *kernel = best_kernel(cpu);
     enum { ROUNDS = 200 };
     double best = 0.0;
     for (uint64_t begin = cpu_now_ns(), start = begin, end; start - begin <= budget_ns; start = end) {
-        uint64_t done = kernel->fma(ROUNDS);
+        uint64_t done = work(ROUNDS);
         end = cpu_now_ns();
         double rate = (double)done / (double)(end > start ? end - start : 1);
         if (rate > best && end > start) best = rate;
     }
     return best;
+}
+
+double lp_peak_gflops(const struct lp_cpu *cpu, uint64_t budget_ns)
+{
+    return rate_of(best_kernel(cpu)->fma, budget_ns);
+}
+
+double lp_peak_int8_gops(const struct lp_cpu *cpu, uint64_t budget_ns)
+{
+    const struct lp_peak_kernel *kernel = best_kernel(cpu);
+    return kernel->dot != NULL ? rate_of(kernel->dot, budget_ns) : 0.0;
 }
 
 double lp_peak_read_gbytes(const struct lp_cpu *cpu, size_t bytes, uint64_t budget_ns)

@@ -17,6 +17,8 @@ struct lp_peak_kernel {
     uint64_t (*fma)(uint64_t rounds);
     /** Read whole 64-byte lines. @return a value that depends on all of them */
     float (*read)(const float *from, size_t bytes);
+    /** The same of products of bytes summed in int32; NULL where the instruction set has none. */
+    uint64_t (*dot)(uint64_t rounds);
 };
 
 #define LP_PEAK_KERNEL(isa, usable) extern const struct lp_peak_kernel lp_peak_##isa;
@@ -28,6 +30,9 @@ uint32_t lp_peak_kernels(const struct lp_cpu *cpu, const struct lp_peak_kernel *
 
 /** Billions of float operations a second (a fused multiply-add is two). */
 double lp_peak_gflops(const struct lp_cpu *cpu, uint64_t budget_ns);
+
+/** Billions of operations a second on bytes (a product and its sum are two); 0 without an instruction for them. */
+double lp_peak_int8_gops(const struct lp_cpu *cpu, uint64_t budget_ns);
 
 /** Gigabytes (10^9) a second when `bytes` bytes are read again and again; 0 when they cannot be allocated. */
 double lp_peak_read_gbytes(const struct lp_cpu *cpu, size_t bytes, uint64_t budget_ns);

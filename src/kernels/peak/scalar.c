@@ -23,4 +23,4 @@ static float read_lines(const float *from, size_t bytes)
     return all;
 }
 
-const struct lp_peak_kernel lp_peak_scalar = {"scalar", fma_rounds, read_lines};
+const struct lp_peak_kernel lp_peak_scalar = {"scalar", fma_rounds, read_lines, NULL};

@@ -179,6 +179,7 @@ int main(int argc, char **argv)
         measure(engines, count, b, strtod(argv[3], NULL));
     }
     printf("peak|%.1f GFLOP/s", lp_peak_gflops(lp_cpu_get(), 20000000));
+    printf("|int8 %.1f GOP/s", lp_peak_int8_gops(lp_cpu_get(), 20000000));
     for (size_t kb = 16; kb <= 16384; kb *= 4)
         printf("|%zu KiB %.1f GB/s", kb, lp_peak_read_gbytes(lp_cpu_get(), kb << 10, 20000000));
     printf("\n");
