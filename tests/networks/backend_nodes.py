@@ -30,7 +30,7 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
 CLAIMED = set("""
 MatMul Gemm Add Sub Mul Div Pow Min Max Sum Mean Relu LeakyRelu Elu Selu Celu PRelu Tanh Sigmoid Gelu Softplus
 Softsign HardSigmoid HardSwish Mish ThresholdedRelu Clip Exp Log Sqrt Abs Neg Reciprocal Erf Floor Ceil Round Sign
-Softmax LogSoftmax Concat Split Slice Reshape Flatten Squeeze Unsqueeze Transpose Gather
+Softmax LogSoftmax Concat Split Slice Reshape Flatten Squeeze Unsqueeze Transpose Gather Pad
 ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd
 ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSumExp LayerNormalization Conv MaxPool AveragePool GlobalAveragePool
 GlobalMaxPool Cast Identity Dropout BatchNormalization QuantizeLinear DequantizeLinear ArrayFeatureExtractor Binarizer
@@ -40,7 +40,7 @@ ELEMENTWISE = set("Add Sub Mul Div Pow Min Max Sum Mean PRelu".split())
 # Inputs that say how, not what: constants in either form. Of the others, those are rows that have the batch axis.
 PARAMETERS = {"Reshape": 1, "Clip": 1, "Slice": 1, "Squeeze": 1, "Unsqueeze": 1, "Split": 1, "BatchNormalization": 1,
               "LayerNormalization": 1, "Conv": 1, "Dropout": 1, "QuantizeLinear": 1, "DequantizeLinear": 1,
-              "ArrayFeatureExtractor": 1, "Gemm": 1, "PRelu": 1, **{o: 1 for o in CLAIMED if o.startswith("Reduce")}}
+              "ArrayFeatureExtractor": 1, "Gemm": 1, "Pad": 1, "PRelu": 1, **{o: 1 for o in CLAIMED if o.startswith("Reduce")}}
 OPSET_MAX = {"": 21, "ai.onnx.ml": 5}
 
 # Their tests put integers in or out, or split doubles: random_graphs.py has these ops within networks.
@@ -229,6 +229,13 @@ def lifted(case, output):
     elif kind == "LayerNormalization":
         axis = given.get("axis", -1)
         change = {"axis": axis if axis < 0 else axis + 1}
+    elif kind == "Pad":
+        pads = np.asarray(case.inputs[name])
+        if len(node.input) < 4 or not node.input[3]:
+            half = len(pads) // 2
+            constants[name] = np.concatenate([[0], pads[:half], [0], pads[half:]]).astype(np.int64)
+        else:
+            constants[node.input[3]] = np.array(shift(case.inputs[node.input[3]], rank), np.int64)
     elif kind == "Flatten":
         if given.get("axis", 1) != 0:
             return None

@@ -205,8 +205,21 @@ class Stack:
         return self.node("BatchNormalization", [x, *(self.constant(g.astype(np.float32)) for g in given)], x.shape,
                          epsilon=1e-3)
 
+    def pad(self, x):
+        """Around an image: zeros, which a convolution takes over, or something else."""
+        r = self.rng
+        top, left, bottom, right = (int(p) for p in r.integers(0, 3, 4))
+        c, h, w = x.shape
+        amounts, filler = [0, 0, top, left, 0, 0, bottom, right], float(r.choice([0, 0, 0.5]))
+        shape = (c, h + top + bottom, w + left + right)
+        if self.opset < 11:
+            return self.node("Pad", [x], shape, pads=amounts, value=filler)
+        return self.node("Pad", [x, self.constant(np.array(amounts, np.int64)), self.constant(np.float32(filler))], shape)
+
     def conv(self, x, channels):
         r = self.rng
+        if r.random() < 0.3:
+            x = self.pad(x)
         c, h, w = x.shape
         kernel, stride, dilation = int(r.choice([1, 2, 3])), int(r.choice([1, 1, 2])), int(r.choice([1, 1, 2]))
         group = int(r.choice([g for g in (1, 2, c) if c % g == 0 and channels % g == 0]))

@@ -49,6 +49,33 @@ def check(path, feeds):
     return ["%s: %s" % (name, verdict.wrong)] if verdict.wrong else []
 
 
+def external(tensor):
+    """The tensor, said to be in a file of its own."""
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "w.bin"
+    return tensor
+
+
+def models_with_files(rng):
+    """{where: model} with a tensor in a file of its own: as an initializer, in a Constant, in a branch of an If."""
+    def constant():
+        return external(numpy_helper.from_array(rng.normal(0, 1, 3).astype(np.float32), "w"))
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])
+    node = helper.make_node("Constant", [], ["w"], value=constant())
+    branch = helper.make_graph([node], "branch", [], [helper.make_tensor_value_info("w", TensorProto.FLOAT, [3])])
+    true = helper.make_node("Constant", [], ["true"], value=numpy_helper.from_array(np.array(True)))
+    choice = helper.make_node("If", ["true"], ["w"], then_branch=branch, else_branch=branch)
+    add = helper.make_node("Add", ["x", "w"], ["y"])
+    made = {}
+    for where, nodes, held in (("initializer", [add], [constant()]), ("attribute `value`", [node, add], []),
+                               ("location", [true, choice, add], [])):
+        graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3])], [output], held)
+        made[where] = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    return made
+
+
 def told(text, command, **more):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **more)
     good = done.returncode == 1 and text in done.stderr
@@ -87,6 +114,11 @@ def main():
     command += ["--backend", "onnxruntime"]
     oracle.run(*command)
     failures += damaged(rng, oracle.path("l.safetensors"))
+    for number, (where, made) in enumerate(models_with_files(rng).items()):
+        path = oracle.path("external%d.onnx" % number)
+        with open(path, "wb") as file:
+            file.write(made.SerializeToString())
+        failures += told(where, [oracle.LEPTON, "import", path, *command[3:]])
     failures += told("cannot be loaded", command, env={k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"})
     if len(sys.argv) > 2:
         failures += told("-DLEPTON_ONNXRUNTIME=ON", [sys.argv[2], *command[1:]])

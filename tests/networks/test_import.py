@@ -144,6 +144,39 @@ class Becomes(Case):
         self.becomes([node("Mul", "x x", "p"), node("Mul", "p c", "q"), node("Add", "q one", "r"), node("Mul", "x r", "s"),
                       *tail], numbers, ["activation gelu_tanh"])
 
+    def test_pads(self):
+        image, rows = {"x": [2, 3, 4]}, {"x": RNG.normal(0, 1.5, (6, 2, 3, 4)).astype(np.float32)}
+        rows["x"][0, 0, 0, 0], rows["x"][1, 1, 2, 3] = -0.0, 1e-40
+        said = self.same(model([node("Pad", "x p v", "y")], image, {"p": np.int64([0, 1, 0, 2, 0, 0, 3, 1]), "v": np.float32(1.5)}), rows)
+        self.assertEqual(ops(said).count("concat"), 3)
+        self.same(model([node("Pad", "x p v a", "y")], image, {"p": np.int64([2, 0, 1, 1]), "v": np.float32(-7),
+                                                             "a": np.int64([-1, 1])}, opset=18), rows)
+        self.same(model([node("Pad", "x", "y", pads=[0, 0, 1, 0, 0, 0, 0, 1], value=0.25)], image, opset=10), rows)
+        self.same(model([node("Pad", "x p", "y")], X, {"p": np.int64([0, 2, 0, 0])}), ROWS)
+        self.becomes([node("Pad", "x p", "a"), node("Relu", "a", "y")], {"p": np.int64(4 * [0])}, ["activation relu"])
+
+    def test_zeros_around_an_image_are_the_convolutions(self):
+        image, rows = {"x": [2, 5, 4]}, {"x": RNG.normal(0, 1.5, (6, 2, 5, 4)).astype(np.float32)}
+        w = {"w": weights(3, 2, 3, 3), "p": np.int64([0, 0, 1, 2, 0, 0, 0, 1])}
+        pad = node("Pad", "x p", "a")
+        self.becomes([pad, node("Conv", "a w", "y")], w, ["reshape", "conv2d"], inputs=image, rows=rows)
+        said = self.becomes([pad, node("Conv", "a w", "y", pads=[0, 1, 1, 0], strides=[2, 1])], w, ["reshape", "conv2d"], inputs=image, rows=rows)
+        self.assertEqual(said["graph"][1]["pads"], [1, 3, 1, 1])
+        self.becomes([pad, node("Conv", "a w", "b"), node("Relu", "b", "y")], w, ["reshape", "conv2d relu"], inputs=image, rows=rows)
+        signal = {"w": weights(3, 4, 3), "p": np.int64([0, 0, 2, 0, 0, 0])}
+        self.becomes([node("Pad", "x p", "a"), node("Conv", "a w", "y")], signal, ["reshape", "conv2d"],
+                     inputs={"x": [4, 6]}, rows={"x": RNG.normal(0, 1.5, (6, 4, 6)).astype(np.float32)})
+        for pads, filler, auto in (([0, 0, 1, 2, 0, 0, 0, 1], 0.5, {}), ([0, 0, 4, 0, 0, 0, 0, 0], 0, {}), ([0, 1, 1, 2, 0, 0, 0, 1], 0, {}),
+                                   ([0, 0, 1, 2, 0, 0, 0, 1], 0, {"auto_pad": "SAME_UPPER"})):
+            channels = 2 + pads[1]
+            said = self.same(model([node("Pad", "x p v", "a"), node("Conv", "a w", "y", **auto)], image, {
+                "w": weights(3, channels, 3, 3), "p": np.int64(pads), "v": np.float32(filler)}), rows)
+            self.assertIn("concat", ops(said))
+        said = self.same(model([pad, node("Conv", "a w", "c"), node("ReduceSum", "c s", "d", keepdims=0),
+                                node("ReduceSum", "a s", "e", keepdims=0), node("Add", "d e", "y")], image,
+                               {**w, "s": np.int64([1, 2, 3])}), rows)
+        self.assertIn("concat", ops(said))  # others read it too
+
     def test_not_gelu(self):
         numbers = {"r": np.float32(1.5), "one": np.float32(1), "h": np.float32(0.5)}
         self.assertNotIn("activation gelu", ops(self.same(model(
@@ -346,6 +379,29 @@ class Refused(Case):
         self.refused(model([h.make_node("Foo", ["x"], ["y"], name="a", domain="org.bar")], X, domains=("org.bar",)),
                      "org.bar.Foo")
 
+    def test_pads(self):
+        for pads, attributes, constants, why in (
+                ([0, -1, 0, 0], {}, {}, "a pad of -1"), ([1, 0, 0, 0], {}, {}, "the batch"), ([0, 1, 0], {}, {}, "3 pads"),
+                ([0, 1 << 40, 0, 0], {}, {}, "elements"), ([0, 1, 0, 0], {"mode": "reflect"}, {}, "mode reflect"),
+                ([0, 1, 0, 0], {}, {"v": np.float32(np.inf)}, "a filler of inf"),
+                ([0, 1, 0, 0], {}, {"v": np.float32([1, 2])}, "not one number")):
+            with self.subTest(why):
+                self.refused(model([node("Pad", "x p" + " v" * len(constants), "y", **attributes)], X,
+                                   {"p": np.int64(pads), **constants}), "(Pad, opset 17)", why)
+        self.refused(model([node("Pad", "x p v a", "y")], X, {"p": np.int64([1, 1]), "v": np.float32(0), "a": np.int64([2])},
+                           opset=18), "axis 2")
+
+    def test_whole_numbers_that_floats_lack_are_not_compared(self):
+        for op in ("Equal", "Greater", "LessOrEqual"):
+            for number, whole in (((1 << 24) + 1, True), (-(1 << 53) - 1, True), (1 << 24, False)):
+                with self.subTest(op, number=number):
+                    made = model([node(op, "x c", "b"), node("Cast", "b", "y", to=T.FLOAT)], {"x": (T.INT64, [2])},
+                                 {"c": np.int64([number, 3])})
+                    if whole:
+                        self.refused(made, "(%s, opset 17)" % op, "%d: whole numbers beyond 2^24" % number)
+                    else:
+                        self.same(made, {"x": np.int64([[1 << 24, 3], [5, 4]])})
+
     def test_opsets(self):
         for opset in (8, 22):
             self.refused(model([node("Relu", "x", "y")], X, opset=opset), "opset %d" % opset, "9 to 21")
@@ -420,6 +476,26 @@ class Refused(Case):
             code, kilobytes = done.stdout.split()
             self.assertEqual(int(code), 1, done.stderr)
             self.assertLess(int(kilobytes), 100 << 10)
+
+
+    def test_trees_of_many_outputs(self):
+        """Numbers of leaves are counted against the file's size before memory is taken."""
+        count, targets = 16001, 1000
+        left = np.arange(count) * 2 + 1
+        inner = left < count
+        trees = h.make_node(
+            "TreeEnsembleRegressor", ["x"], ["y"], name="n_y", domain="ai.onnx.ml", n_targets=targets, nodes_treeids=[0] * count,
+            nodes_nodeids=range(count), nodes_featureids=[0] * count, nodes_values=[0.5] * count,
+            nodes_modes=["BRANCH_LEQ" if i else "LEAF" for i in inner], nodes_truenodeids=np.where(inner, left, 0).tolist(),
+            nodes_falsenodeids=np.where(inner, left + 1, 0).tolist(), target_treeids=[0, 0], target_nodeids=[count - 1] * 2,
+            target_ids=[0, 1], target_weights=[1.0, 2.0])
+        file = save(model([trees], X, domains=("ai.onnx.ml",)))
+        done = subprocess.run([sys.executable, "-c", MEASURE, oracle.LEPTON, "import", file, "-o",
+                               oracle.path("no.safetensors")], capture_output=True, check=True, timeout=60, text=True)
+        code, kilobytes = done.stdout.split()
+        self.assertEqual(int(code), 1, done.stderr)
+        self.assertIn("many times the file's size", done.stderr)
+        self.assertLess(int(kilobytes), 50 << 10)
 
 
 class External(Case):

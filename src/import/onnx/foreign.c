@@ -5,6 +5,41 @@
 
 enum { DATA_EXTERNAL = 1 }; /* TensorProto.DataLocation */
 
+/* Fields that are not unpacked and may hold tensors, by their published numbers, as bits. */
+#define ATTRIBUTE_FIELDS (1u << 6 | 1u << 10 | 1u << 11 | 1u << 22 | 1u << 23) /* g, tensors, graphs, sparse ones */
+#define GRAPH_FIELDS (1u << 15)                                                /* sparse_initializer */
+#define MODEL_FIELDS (1u << 20 | 1u << 25)                                     /* training_info, functions */
+
+/* An external tensor in one of these fields has this key, whatever lies around it. */
+static enum lp_code check_rest(const ProtobufCMessage *message, uint32_t fields, struct lp_error *err)
+{
+    static const char key[] = "location";
+    for (unsigned int i = 0; i < message->n_unknown_fields; i++) {
+        const ProtobufCMessageUnknownField *field = &message->unknown_fields[i];
+        if (field->tag < 32 && (fields >> field->tag & 1) != 0 &&
+            memmem(field->data, field->len, key, sizeof key - 1) != NULL)
+            return lp_fail(
+                err, LP_E_UNSUPPORTED, LP_FATAL,
+                "field %u (subgraphs, functions) has the word `location`, as tensors in files of their own have: "
+                "save the model as one file, or rename what is called so",
+                field->tag);
+    }
+    return LP_OK;
+}
+
+static enum lp_code check_attributes(const Onnx__Node *node, struct lp_error *err)
+{
+    for (size_t i = 0; i < node->n_attribute; i++) {
+        const Onnx__Attribute *attribute = node->attribute[i];
+        LP_TRY(check_rest(&attribute->base, ATTRIBUTE_FIELDS, err));
+        if (attribute->t != NULL && attribute->t->data_location == DATA_EXTERNAL)
+            return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
+                           "attribute `%.64s` of a %.64s is in a file of its own: save the model as one file",
+                           attribute->name != NULL ? attribute->name : "", node->op_type != NULL ? node->op_type : "");
+    }
+    return LP_OK;
+}
+
 static enum lp_code check_tensors(const struct lp_onnx *onnx, struct lp_error *err)
 {
     const Onnx__Graph *graph = onnx->proto->graph;
@@ -13,7 +48,9 @@ static enum lp_code check_tensors(const struct lp_onnx *onnx, struct lp_error *e
             return lp_fail(err, LP_E_UNSUPPORTED, LP_FATAL,
                            "initializer `%.64s` is in a file of its own: save the model as one file",
                            graph->initializer[i]->name);
-    return LP_OK;
+    for (size_t i = 0; i < graph->n_node; i++) LP_TRY(check_attributes(graph->node[i], err));
+    LP_TRY(check_rest(&graph->base, GRAPH_FIELDS, err));
+    return check_rest(&onnx->proto->base, MODEL_FIELDS, err);
 }
 
 /* Names of inputs and initializers; what an initializer holds is the library's. */

@@ -16,6 +16,8 @@ lp_onnx_act lp_onnx_lower_reshape, lp_onnx_fold_reshape, lp_onnx_lower_flatten, 
 /* lower_layout.c */
 lp_onnx_act lp_onnx_lower_transpose, lp_onnx_fold_transpose, lp_onnx_lower_concat, lp_onnx_fold_concat,
     lp_onnx_lower_split, lp_onnx_fold_split, lp_onnx_lower_slice, lp_onnx_fold_slice;
+/* lower_pad.c */
+lp_onnx_act lp_onnx_lower_pad;
 /* lower_gather.c */
 lp_onnx_act lp_onnx_lower_gather, lp_onnx_fold_gather;
 /* lower_elementwise.c, fold_elementwise.c */

@@ -85,6 +85,25 @@ static enum lp_code read_window(const struct lp_onnx_node *node, const struct lp
     return LP_OK;
 }
 
+/* The image that has zeros around it in `input`, which become pads where a bundle's window may have as many (its
+ * reach); SAME counts from what it is given. */
+static struct lp_onnx_value take_zeros(const struct lp_onnx_node *node, const struct lp_onnx_value *input,
+                                       struct window *window)
+{
+    struct lp_onnx_value image = *input;
+    const struct lp_onnx_padded *padded = input->padded;
+    if (padded == NULL || padded->graph_value != input->graph_value || lp_onnx_attribute(node, "auto_pad") != NULL)
+        return image;
+    for (uint32_t i = 0; i < 4; i++) {
+        uint64_t reach = (uint64_t)(window->kernel[i % 2] - 1) * window->dilations[i % 2] + 1;
+        if ((uint64_t)window->pads[i] + padded->pads[i] > reach) return image;
+    }
+    for (uint32_t i = 0; i < 4; i++) window->pads[i] += padded->pads[i];
+    image.graph_value = padded->image;
+    memcpy(image.dims, padded->dims, sizeof image.dims);
+    return image;
+}
+
 static void set_window(struct lp_graph_op *op, const struct window *window)
 {
     memcpy(op->kernel, window->kernel, sizeof op->kernel);
@@ -181,8 +200,9 @@ enum lp_code lp_onnx_emit_conv(struct lp_onnx *onnx, const struct lp_onnx_node *
     if (bias != NULL && (bias->rank != 1 || bias->count != op.dims[0]))
         return lp_onnx_bad(node, err, "a bias of %llu for %u channels", (unsigned long long)bias->count, op.dims[0]);
     LP_TRY(read_window(node, input, &window, err));
+    const struct lp_onnx_value image = take_zeros(node, input, &window);
     set_window(&op, &window);
-    return emit_window(onnx, op, input, ret_value, err);
+    return emit_window(onnx, op, &image, ret_value, err);
 }
 
 enum lp_code lp_onnx_lower_conv(struct lp_onnx *onnx, const struct lp_onnx_node *node, struct lp_error *err)

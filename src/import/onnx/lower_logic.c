@@ -4,6 +4,7 @@
  */
 #include "import/onnx/lower.h"
 
+#include <math.h>
 #include <string.h>
 
 static enum lp_code activate(struct lp_onnx *onnx, enum lp_graph_function function, struct lp_onnx_value *value,
@@ -24,6 +25,18 @@ static enum lp_code invert(struct lp_onnx *onnx, const struct lp_onnx_node *node
     LP_TRY(lp_onnx_tensor_new(onnx, LP_DTYPE_F32, 0, NULL, &one, &data, err));
     *(float *)data = 1;
     return lp_onnx_emit_constant(onnx, node, LP_GRAPH_SUB, &input, one, true, value, err);
+}
+
+/* A row's values are floats, which have every whole number up to 2^24 only. */
+static enum lp_code check_wholes(const struct lp_onnx_node *node, const struct lp_onnx_value *value,
+                                 struct lp_error *err)
+{
+    if (value->kind != LP_ONNX_CONSTANT || !lp_onnx_type_whole(value->known->type)) return LP_OK;
+    for (uint64_t i = 0; i < value->known->count; i++)
+        if (fabs(lp_onnx_number_at(value->known, i)) > 0x1p24)
+            return lp_onnx_refuse(node, err, "%lld: whole numbers beyond 2^24 are not compared in this release",
+                                  (long long)lp_onnx_whole_at(value->known, i));
+    return LP_OK;
 }
 
 static enum lp_code check(const struct lp_onnx *onnx, const struct lp_onnx_node *node, uint32_t count,
@@ -70,6 +83,8 @@ enum lp_code lp_onnx_lower_compare(struct lp_onnx *onnx, const struct lp_onnx_no
     while (strcmp(kinds[kind].name, node->op) != 0) kind++;
     LP_TRY(check(onnx, node, 2, err));
     const struct lp_onnx_value *a = lp_onnx_input(onnx, node, 0), *b = lp_onnx_input(onnx, node, 1);
+    LP_TRY(check_wholes(node, a, err));
+    LP_TRY(check_wholes(node, b, err));
     bool swaps = kinds[kind].swaps;
     LP_TRY(lp_onnx_combine(onnx, node, LP_GRAPH_SUB, swaps ? b : a, swaps ? a : b, &made, err));
     LP_TRY(activate(onnx, LP_GRAPH_SIGN, &made, err));

@@ -172,13 +172,14 @@ static enum lp_code add_trees(const struct lp_onnx_node *node, struct ensemble *
 }
 
 /* Leaves of one target all: a number each; else a row of numbers each. */
-static enum lp_code choose_width(struct ensemble *e, struct lp_error *err)
+static enum lp_code choose_width(struct lp_onnx *onnx, struct ensemble *e, struct lp_error *err)
 {
     for (size_t i = 1; i < e->leaf_count; i++) e->is_vector |= e->targets[i] != e->targets[0];
     uint64_t numbers = (uint64_t)e->split_count * 2 * (e->is_vector ? e->target_count : 1);
     if (numbers > 2 * (uint64_t)LP_ML_LEAF_NUMBERS_MAX)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%zu nodes of %u targets: at most %d numbers are allowed",
                        e->split_count, e->target_count, LP_ML_LEAF_NUMBERS_MAX);
+    LP_TRY(lp_storage_charge(&onnx->draft->storage, numbers, sizeof(double), err));
     lp_buffer_init(&e->raw, SIZE_MAX / 2);
     lp_buffer_init(&e->numbers, SIZE_MAX / 2);
     lp_buffer_init(&e->stack, SIZE_MAX / 2);
@@ -203,7 +204,7 @@ static enum lp_code lower(struct lp_onnx *onnx, const struct lp_onnx_node *node,
                               (long long)post);
     e->target_count = (uint32_t)targets;
     LP_TRY(read(onnx, node, e, err));
-    LP_TRY(choose_width(e, err));
+    LP_TRY(choose_width(onnx, e, err));
     LP_TRY(lp_ml_forest_new(onnx, e->is_vector ? e->target_count : 1, &trees, err));
     LP_TRY(add_trees(node, e, &trees->forest, err));
     LP_TRY(lp_ml_forest_emit(onnx, trees, e->target_count, NULL, how == AVERAGE, row, err));

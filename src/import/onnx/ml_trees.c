@@ -293,6 +293,7 @@ static enum lp_code make_forest(struct lp_onnx *onnx, const struct lp_onnx_node 
     if (numbers > LP_ML_LEAF_NUMBERS_MAX)
         return lp_fail(err, LP_E_LIMIT, LP_FATAL, "%zu nodes of %u outputs: at most %d numbers are allowed",
                        file->node_count, file->output_count, LP_ML_LEAF_NUMBERS_MAX);
+    LP_TRY(lp_storage_charge(&onnx->draft->storage, numbers, sizeof *file->numbers, err));
     file->raw = calloc(file->node_count, sizeof *file->raw);
     file->numbers = calloc((size_t)numbers, sizeof *file->numbers);
     if (file->raw == NULL || file->numbers == NULL) return lp_fail_memory(err, (size_t)numbers * sizeof *file->numbers);

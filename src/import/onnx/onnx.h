@@ -66,6 +66,14 @@ struct lp_onnx_constant {
     uint32_t quantized_axis;
 };
 
+/** A row value that is an image with zeros around it. */
+struct lp_onnx_padded {
+    uint32_t graph_value; /* of the value: one that was made of it since has another */
+    uint32_t image;       /* the image itself, in the draft's graph */
+    uint32_t dims[LP_GRAPH_RANK_MAX];
+    uint32_t pads[4]; /* top, left, bottom, right; of one spatial axis: left and right */
+};
+
 enum lp_onnx_value_kind { LP_ONNX_UNKNOWN, LP_ONNX_CONSTANT, LP_ONNX_ROW, LP_ONNX_TEXT };
 
 struct lp_onnx_value {
@@ -85,6 +93,7 @@ struct lp_onnx_value {
     uint32_t accumulated; /* ROW of MatMulInteger: the row_scale that it is multiplied with already */
     double scale;
     int32_t zero;
+    const struct lp_onnx_padded *padded; /* ROW of Pad, or NULL */
 };
 
 struct lp_onnx_node {

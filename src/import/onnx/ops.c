@@ -29,6 +29,7 @@ const struct lp_onnx_op lp_onnx_ops[] = {
     {"Concat", lp_onnx_lower_concat, lp_onnx_fold_concat},
     {"Split", lp_onnx_lower_split, lp_onnx_fold_split},
     {"Slice", lp_onnx_lower_slice, lp_onnx_fold_slice},
+    {"Pad", lp_onnx_lower_pad, NULL},
     {"Gather", lp_onnx_lower_gather, lp_onnx_fold_gather},
 
     {"Add", lp_onnx_lower_binary, lp_onnx_fold_binary},
