@@ -14,8 +14,8 @@ struct load {
 };
 
 /*
- * 2,000 records a second, or what the mock gets through: it answers a fetch with one produced batch a partition, so that
- * on a busy machine a backlog would only grow, and the swaps wait behind it. It keeps 5 MiB a partition: SENT_MAX.
+ * 2,000 records a second, or what the mock gets through: it answers a fetch with one produced batch a partition, so
+ * that on a busy machine a backlog would only grow, and the swaps wait behind it. It keeps 5 MiB a partition: SENT_MAX.
  */
 static void *load_main(void *context)
 {
