@@ -1,5 +1,6 @@
 #include "worker/kit.h"
 
+#include "core/shortest.h"
 #include "worker/shared.h"
 
 #include <stdlib.h>
@@ -15,8 +16,22 @@ static size_t arena_bytes(const struct lp_config *config)
     return ordinary > largest ? ordinary : largest;
 }
 
-static const enum lp_want_type copied_wants[] = {
-    [LP_COPIED_STRING] = LP_WANT_TEXT, [LP_COPIED_DOUBLE] = LP_WANT_NUMBER, [LP_COPIED_TIMESTAMP] = LP_WANT_TIME_MS};
+/* Decoded texts that do not stand in the record as they are: its strings without escapes, for features; the same once
+ * more for output.copy, and numbers as texts, which are longer than the numbers are in Avro. */
+static size_t scratch_bytes(const struct lp_kit *kit, const struct lp_config *config)
+{
+    size_t record = (size_t)config->input_record_max_bytes;
+    size_t copied_texts = lp_decoder_text_count(kit->decoder) - kit->copied_texts;
+    return copied_texts > 0 ? 2 * record + copied_texts * LP_SHORTEST_DOUBLE_BYTES : record;
+}
+
+struct lp_want lp_kit_copied_want(const struct lp_copied_field *field)
+{
+    static const enum lp_want_type types[] = {[LP_COPIED_STRING] = LP_WANT_TEXT,
+                                              [LP_COPIED_DOUBLE] = LP_WANT_NUMBER,
+                                              [LP_COPIED_TIMESTAMP] = LP_WANT_TIME_MS};
+    return (struct lp_want){.path = field->path, .type = types[field->type], .width = 1};
+}
 
 static enum lp_code new_decoder(struct lp_kit *kit, const struct lp_shared *shared, struct lp_error *err)
 {
@@ -32,9 +47,7 @@ static enum lp_code new_decoder(struct lp_kit *kit, const struct lp_shared *shar
     if (kit->has_event_time)
         wants[model->want_count] =
             (struct lp_want){.path = config->input_event_time, .type = LP_WANT_TIME_MS, .width = 1};
-    for (uint32_t i = 0; i < copied_count; i++)
-        wants[first_copied + i] =
-            (struct lp_want){.path = copied[i].path, .type = copied_wants[copied[i].type], .width = 1};
+    for (uint32_t i = 0; i < copied_count; i++) wants[first_copied + i] = lp_kit_copied_want(&copied[i]);
     lp_want_assign_slots(wants, first_copied, &kit->copied_numbers, &kit->copied_texts);
     kit->copies = copied_count > 0;
     struct lp_decoder_options options = {
@@ -58,7 +71,7 @@ static enum lp_code new_buffers(struct lp_kit *kit, const struct lp_shared *shar
     const struct lp_bundle *bundle = kit->model->bundle;
     size_t rows = (size_t)shared->config->batch_max_rows, features = bundle->feature_count;
     size_t numbers = lp_decoder_number_count(kit->decoder), texts = lp_decoder_text_count(kit->decoder);
-    kit->record.scratch_bytes = (size_t)shared->config->input_record_max_bytes;
+    kit->record.scratch_bytes = scratch_bytes(kit, shared->config);
     kit->record.numbers = calloc(numbers + 1, sizeof *kit->record.numbers);
     kit->record.texts = calloc(texts + 1, sizeof *kit->record.texts);
     kit->record.scratch = malloc(kit->record.scratch_bytes);
@@ -86,6 +99,8 @@ static enum lp_code begin_predictions(struct lp_kit *kit, const struct lp_shared
                                              .label_names = bundle->labels,
                                              .degraded = kit->degraded};
     lp_buffer_init(&kit->copied, LP_COPIED_BATCH_BYTES + (size_t)shared->config->output_record_max_bytes);
+    if (kit->copies && lp_buffer_reserve(&kit->copied, LP_COPIED_BATCH_BYTES) == NULL)
+        return lp_fail_memory(err, LP_COPIED_BATCH_BYTES);
     lp_buffer_init(&kit->head_bytes, (size_t)shared->config->output_record_max_bytes);
     lp_encoder_head(shared->encoder, lp_span_of(shared->framing, shared->framing_bytes), &kit->prediction,
                     &kit->head_bytes, &kit->head);

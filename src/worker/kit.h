@@ -58,6 +58,8 @@ struct lp_kit {
 LP_MUST_USE enum lp_code lp_kit_new(const struct lp_shared *shared, struct lp_model *model, uint64_t generation,
                                     bool degraded, struct lp_drift_share *share, struct lp_kit **ret_kit,
                                     struct lp_error *err);
+/** How decode is asked for a field of output.copy; the path is the field's. */
+struct lp_want lp_kit_copied_want(const struct lp_copied_field *field);
 /** Frees all but the drift share, whose owner is the slot. */
 void lp_kit_free(struct lp_kit *kit);
 

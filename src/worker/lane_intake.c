@@ -162,28 +162,38 @@ static int64_t event_time(const struct lp_kit *kit, const struct lp_source_recor
 }
 
 /* Texts last until the next decode: what predictions carry along is written now. */
-static enum lp_code keep_copied(struct lp_kit *kit, const struct lp_encoder *encoder, struct lp_error *err)
+static enum lp_code write_copied(struct lp_kit *kit, const struct lp_encoder *encoder, struct lp_error *err)
 {
-    size_t before = kit->copied.size;
     lp_encoder_run_copied(encoder, kit->record.numbers + kit->copied_numbers, kit->record.texts + kit->copied_texts,
                           &kit->copied);
     if (!kit->copied.failed) return LP_OK;
-    kit->copied.failed = false;
-    kit->copied.size = before;
-    return lp_fail_field(err, LP_E_LIMIT, LP_SKIP_RECORD, "output.copy",
+    return lp_fail_field(err, LP_E_LIMIT, lp_action_of_stage("publish", LP_E_LIMIT), "output.copy",
                          "the fields of output.copy do not fit output.record.max_bytes");
 }
 
+/* Nothing stays in the buffer of a record that joined no batch: only a batch that goes out empties it. */
+static void unwrite_copied(struct lp_kit *kit, size_t size_before)
+{
+    kit->copied.failed = false;
+    kit->copied.size = size_before;
+}
+
 /* The row is in place: keep what publishing needs, `output_ms` as the output's time. Fails only for a record that no
- * empty batch could hold. */
+ * empty batch could hold, or whose copied fields no prediction could. */
 static enum lp_code keep(struct lp_lane *lane, const struct lp_source_record *record, struct lp_headers *headers,
-                         lp_ledger_ticket entry, uint32_t missing_count, int64_t output_ms, struct lp_error *err)
+                         lp_ledger_ticket entry, uint32_t missing_count, int64_t output_ms, enum lp_stage *ret_stage,
+                         struct lp_error *err)
 {
     struct lp_kit *kit = lane->kit;
     struct lp_batch_record *kept;
     size_t copied_first = kit->copied.size;
-    if (kit->copies) LP_TRY(keep_copied(kit, lane->shared->encoder, err));
-    LP_TRY(lp_batch_append(&kit->batch, record->key, record->value, lane->now_ns, lane->wait_ns, &kept, err));
+    enum lp_code rc = kit->copies ? write_copied(kit, lane->shared->encoder, err) : LP_OK;
+    if (rc != LP_OK) *ret_stage = LP_STAGE_PUBLISH;
+    else rc = lp_batch_append(&kit->batch, record->key, record->value, lane->now_ns, lane->wait_ns, &kept, err);
+    if (rc != LP_OK) {
+        unwrite_copied(kit, copied_first);
+        return rc;
+    }
     int64_t event_time_ms = event_time(kit, record);
     kept->ticket = entry;
     kept->topic_index = (int32_t)record->topic_index;
@@ -281,7 +291,7 @@ enum lp_source_step lp_lane_on_record(void *context, const struct lp_source_reco
     } else if (record->value.data == NULL) {
         take_tombstone(lane, record, headers, entry);
     } else {
-        if (rc == LP_OK) rc = keep(lane, given, headers, entry, missing_count, record->timestamp_ms, &err);
+        if (rc == LP_OK) rc = keep(lane, given, headers, entry, missing_count, record->timestamp_ms, &stage, &err);
         if (rc != LP_OK) lp_lane_reject(lane, record, headers, entry, stage, &err);
     }
     if (lane->txn.on) lp_lane_txn_note(lane, record);
