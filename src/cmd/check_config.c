@@ -3,9 +3,11 @@
 #include "cmd/bundles.h"
 #include "control/source.h"
 #include "decode/decoder.h"
+#include "decode/json.h"
 #include "kafka/conf.h"
 #include "publish/prediction.h"
 #include "worker/kafka_conf.h"
+#include "worker/kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,20 +72,29 @@ static void check_kafka(const struct lp_config *config, struct lp_findings *find
     lp_kafka_conf_done(&kafka);
 }
 
+/* The key at fault is named when it fails. */
+static enum lp_code new_encoder(const struct lp_config *config, struct lp_encoder **ret_encoder, const char **ret_key,
+                                struct lp_error *err)
+{
+    enum lp_output_format format = config->output_format == LP_CONFIG_JSON ? LP_OUTPUT_JSON : LP_OUTPUT_AVRO;
+    struct lp_encoder *encoder = NULL;
+    *ret_key = "output.fields";
+    LP_TRY(lp_encoder_new(format, config->output_fields.items, config->output_fields.count, &encoder, err));
+    *ret_key = "output.copy";
+    enum lp_code rc = lp_encoder_copy(encoder, config->output_copy.items, config->output_copy.count, err);
+    if (rc == LP_OK) *ret_encoder = encoder;
+    else lp_encoder_free(encoder);
+    return rc;
+}
+
 static void check_output(const struct lp_config *config, struct lp_findings *findings)
 {
     struct lp_encoder *encoder = NULL;
     struct lp_error err;
-    enum lp_output_format format = config->output_format == LP_CONFIG_JSON ? LP_OUTPUT_JSON : LP_OUTPUT_AVRO;
-    const char *key = "output.fields";
-    enum lp_code rc = lp_encoder_new(format, config->output_fields.items, config->output_fields.count, &encoder, &err);
-    if (rc == LP_OK) {
-        key = "output.copy";
-        rc = lp_encoder_copy(encoder, config->output_copy.items, config->output_copy.count, &err);
-    }
-    if (rc == LP_OK)
-        lp_findings_add(findings, LP_FINDING_PASS, "output", "%s to %s", format == LP_OUTPUT_JSON ? "JSON" : "Avro",
-                        config->output_topic);
+    const char *key = NULL;
+    if (new_encoder(config, &encoder, &key, &err) == LP_OK)
+        lp_findings_add(findings, LP_FINDING_PASS, "output", "%s to %s",
+                        config->output_format == LP_CONFIG_JSON ? "JSON" : "Avro", config->output_topic);
     else lp_findings_fail(findings, key, &err);
     lp_encoder_free(encoder);
     if (config->dead_letter_topic == NULL)
@@ -131,16 +142,39 @@ static void check_path(const char *key, const char *path, struct lp_findings *fi
         lp_findings_add(findings, LP_FINDING_FAIL, key, "%s cannot be read: mount it, or correct the key", path);
 }
 
-static void check_event_time(const struct lp_config *config, const struct lp_avro_schema *writer,
-                             const struct lp_avro_schema *reader, struct lp_findings *findings)
+/* A path of the configuration, not of the model: is it one, and has the schema (NULL: the input is JSON) such a field?
+ */
+static void check_want(const char *key, const struct lp_want *want, const struct lp_avro_schema *writer,
+                       const struct lp_avro_schema *reader, struct lp_findings *findings)
 {
-    const struct lp_want want = {.path = config->input_event_time, .type = LP_WANT_TIME_MS, .width = 1};
     struct lp_avro_plan *plan = NULL;
+    struct lp_json_plan *json = NULL;
     struct lp_error err;
-    if (config->input_event_time == NULL) return;
-    if (lp_avro_plan_new(writer, reader, &want, 1, &plan, &err) != LP_OK)
-        lp_findings_fail(findings, "input.event_time", &err);
+    enum lp_code rc = writer != NULL ? lp_avro_plan_new(writer, reader, want, 1, &plan, &err)
+                                     : lp_json_plan_new(want, 1, &json, &err);
+    if (rc != LP_OK) lp_findings_fail(findings, key, &err);
     lp_avro_plan_free(plan);
+    lp_json_plan_free(json);
+}
+
+static void check_paths(const struct lp_config *config, const struct lp_avro_schema *writer,
+                        const struct lp_avro_schema *reader, struct lp_findings *findings)
+{
+    struct lp_encoder *encoder = NULL;
+    struct lp_error said; /* by check_output */
+    const char *key;
+    uint32_t count;
+    if (config->input_event_time != NULL)
+        check_want("input.event_time",
+                   &(struct lp_want){.path = config->input_event_time, .type = LP_WANT_TIME_MS, .width = 1}, writer,
+                   reader, findings);
+    if (new_encoder(config, &encoder, &key, &said) != LP_OK) return;
+    const struct lp_copied_field *copied = lp_encoder_copied(encoder, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct lp_want want = lp_kit_copied_want(&copied[i]);
+        check_want("output.copy", &want, writer, reader, findings);
+    }
+    lp_encoder_free(encoder);
 }
 
 static void check_input(const struct lp_config *config, const struct lp_model *model, struct lp_findings *findings)
@@ -150,10 +184,11 @@ static void check_input(const struct lp_config *config, const struct lp_model *m
     if (config->input_reader_schema_path != NULL)
         schemas.reader = load_schema(config->input_reader_schema_path, findings);
     for (uint32_t i = 0; i < schemas.writer_count; i++) {
-        check_event_time(config, schemas.writers[i], schemas.reader, findings);
+        check_paths(config, schemas.writers[i], schemas.reader, findings);
         if (model != NULL)
             lp_check_features(model, schemas.writers[i], schemas.reader, config->input_schema_path, findings);
     }
+    if (config->input_format == LP_CONFIG_JSON) check_paths(config, NULL, NULL, findings);
     if (config->input_format == LP_CONFIG_CONFLUENT)
         lp_findings_add(
             findings, LP_FINDING_WARN, "schema",

@@ -107,18 +107,30 @@ class Check(unittest.TestCase):
         for subject in ("configuration", "kafka", "schema", "output", "bundle", "golden", "features"):
             self.assertEqual(found[subject][0][0], "pass", found)
         self.assertEqual(self.check(0, self.properties, "--set", "input.event_time=ts")["features"][0][0], "pass")
+        found = self.check(0, self.properties, "--set", "output.copy=f0,f1:double,ts:timestamp")
+        self.assertEqual(found["output"][0][0], "pass")
 
     def test_what_a_configuration_refers_to_must_be_there(self):
         cases = [
             ("model.uri=file:///nowhere", "model.uri"), ("model.sha256=" + "0" * 64, "model.sha256"),
             ("input.schema.path=/nowhere", "schema"), ("output.fields=scores,nonsense", "output.fields"),
             ("kafka.no.such.key=1", "kafka"), ("kafka.acks=0", "kafka"), ("kafka.producer.linger.ms=x", "kafka"),
-            ("input.event_time=nowhere", "input.event_time"), ("registry.ca.path=/nowhere", "registry.ca.path"),
+            ("input.event_time=nowhere", "input.event_time"),
+            ("output.copy=f0,nowhere", "output.copy"), ("output.copy=f0:timestamp", "output.copy"),
+            ("output.copy=f0:int", "output.copy"), ("registry.ca.path=/nowhere", "registry.ca.path"),
             ("model.root.path=/nowhere", "model.root.path"), ("lanes=x", "configuration"),
         ]
         for setting, subject in cases:
             found = self.check(1, self.properties, "--set", setting)
             self.assertIn("fail", [r for r, _ in found[subject]], (setting, found))
+
+    def test_paths_are_checked_without_a_schema(self):
+        text = PROPERTIES.replace("=avro\ninput.schema.path=%s", "=json") % self.model.path
+        json_input = write("json.properties", text)
+        self.check(0, json_input, "--set", "output.copy=a.b,c:double", "--set", "input.event_time=ts")
+        for setting in ("output.copy=f0[", "input.event_time=f0["):
+            found = self.check(1, json_input, "--set", setting)
+            self.assertEqual(found[setting.split("=")[0]][0][0], "fail", found)
 
     def test_unknown_names_of_the_environment_are_a_warning(self):
         found = self.check(0, self.properties, environment={"LEPTON_LANEZ": "1", "LEPTON_PORT": "tcp://10.0.0.1:80"})
