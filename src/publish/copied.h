@@ -1,8 +1,9 @@
 /*
  * Private to publish/: the nested record `copied` of a prediction, the input fields that output.copy names.
  *
- * Every member is a union of null and its type with default null, so that any two lists can read one another. A string
- * member holds any scalar, as its canonical text (decode/want.h): an id of 64 bits stays what it is.
+ * Every member is a union of null and its type with default null, so that any two lists can read one another as long
+ * as a member keeps its type. A string member holds any scalar, as its text (decode/want.h): an id of 64 bits stays
+ * what it is.
  */
 #ifndef LP_PUBLISH_COPIED_H
 #define LP_PUBLISH_COPIED_H

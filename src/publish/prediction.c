@@ -33,7 +33,10 @@ static enum lp_code build_schema(struct lp_encoder *encoder, struct lp_error *er
     }
     lp_buffer_text(schema, lp_prediction_schema_tail);
     lp_buffer_append(schema, "", 1);
-    return lp_buffer_check(schema, "prediction schema", err);
+    if (!schema->failed) return LP_OK;
+    return lp_fail_field(err, LP_E_LIMIT, LP_FATAL, "output.copy",
+                         "output.copy: the predictions' schema does not fit %d bytes, or memory: copy fewer fields",
+                         SCHEMA_MAX_BYTES);
 }
 
 enum lp_code lp_encoder_new(enum lp_output_format format, const char *const *fields, uint32_t field_count,

@@ -2,7 +2,8 @@
  * The publish stage: scores -> prediction bytes (Avro or JSON), in the layout of schemas/prediction.avsc.
  *
  * Every field is a union of null and a type with default null, and a writer's schema is the file's with fields left
- * out, so any two subsets can read one another.
+ * out, so any two subsets can read one another. With lp_encoder_copy a last field `copied` follows, which the file has
+ * not.
  *
  * The lean set (no fields named) is version, model_sha256, scores: which model, in words and beyond doubt, and what it
  * said. The event time is the record's timestamp, the entity its key. With one score that is 18 + n bytes plus 5 of

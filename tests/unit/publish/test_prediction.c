@@ -408,6 +408,13 @@ static void what_cannot_be_copied_is_refused(void **state)
     }
     encode(LP_OUTPUT_AVRO, NULL, 0, &prediction);
     assert_int_equal(lp_encoder_copy(encoder, many, 65, &err), LP_E_LIMIT);
+
+    static char longest[65536];
+    memset(longest, 'a', sizeof longest - 1);
+    encode(LP_OUTPUT_AVRO, NULL, 0, &prediction);
+    assert_int_equal(lp_encoder_copy(encoder, (const char *const[]){longest}, 1, &err), LP_E_LIMIT);
+    assert_int_equal(err.action, LP_FATAL);
+    assert_string_equal(err.field, "output.copy");
 }
 
 static void encoding_allocates_nothing_once_the_buffer_has_grown(void **state)
