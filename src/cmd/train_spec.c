@@ -44,6 +44,10 @@ static enum lp_code fit_spec(const struct lp_job_request *job, json_t **ret_spec
         if (extras[i] != NULL) drop[options.drop_count++] = extras[i];
     for (uint32_t i = 0; rc == LP_OK && i < job->hash_count; i++) hash[i] = job->hash[i].name;
     if (rc == LP_OK) rc = lp_fit_run(&options, &fit, err);
+    /* Training would stop at the first of them: said before the data is read once more. */
+    if (rc == LP_OK && fit->rejected > 0 && !job->skip_bad)
+        rc = lp_fail(err, LP_E_INVALID, LP_FATAL, "%.380s%s (--skip-bad passes over such records)",
+                     fit->examples[0].text, fit->rejected > 1 ? ", and more" : "");
     if (rc == LP_OK) rc = lp_fit_spec(fit, &options, ret_spec, err);
     for (uint32_t i = 0; rc == LP_OK && i < fit->warning_count; i++)
         lp_print_safe(stderr, "lepton: train: %s%s%s\n", fit->warnings[i].column != NULL ? fit->warnings[i].column : "",

@@ -389,7 +389,8 @@ enum lp_code lp_csv_next(struct lp_cursor *cursor, struct lp_record **ret_record
         cursor->at = lp_csv_row(cursor->at, cursor->end, cursor->fields, cursor->field_capacity, &count, &malformed);
     } while (count == 1 && cursor->fields[0].bytes == 0 && !cursor->fields[0].quoted && wanted > 1 && !malformed);
     if (malformed)
-        return lp_fail(err, LP_E_INVALID, LP_SKIP_RECORD, "a quote inside a field, or text behind a closing quote");
+        return lp_fail(err, LP_E_INVALID, LP_SKIP_RECORD,
+                       "a quote inside a field, text behind a closing quote, or a quote that is never closed");
     if (count != wanted)
         return lp_fail(err, LP_E_INVALID, LP_SKIP_RECORD, "%u fields, the header has %u", count, wanted);
     *ret_record = &cursor->record;

@@ -54,6 +54,7 @@ struct lp_fit_column {
     bool numeric;                     /* read as numbers (times too), else as texts */
     bool forced;                      /* the kind is the caller's word */
     bool hashed;                      /* likewise: no text of it is kept beyond the pass */
+    double number_share;              /* of texts: how many of the first records' values are numbers */
     char gap[LP_FIT_GAP_BYTES];       /* a word among the first records' numbers that says there is none; or empty */
 
     uint64_t missing; /* null, empty, absent; of a vector: records with any such element */

@@ -13,7 +13,7 @@
 enum { ENOUGH = 100 }; /* values before a share of them says something */
 
 static const double identifier_share = 0.95, text_words_min = 3, leak_correlation = 0.98, rare_class = 0.01,
-                    mostly_missing = 0.5, refused_share = 0.05;
+                    mostly_missing = 0.5, mostly_numbers = 0.5, refused_share = 0.05;
 
 static void set_kind(struct lp_fit_column *column, enum lp_fit_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -169,6 +169,11 @@ static enum lp_code warn_of_column(struct lp_fit *fit, struct lp_fit_column *col
                            gaps));
     if (column->numeric && column->gap[0] != '\0')
         LP_TRY(lp_fit_warn(fit, column->path, err, "`%s` among its numbers counts as missing", column->gap));
+    if (!column->numeric && !column->forced && column->number_share >= mostly_numbers)
+        LP_TRY(lp_fit_warn(fit, column->path, err,
+                           "has numbers in %.3g %% of the first records, texts in the others, and so is a %s: give it "
+                           "\"kind\": \"number\" in a --spec if those are mistakes",
+                           100 * column->number_share, lp_fit_kind_name(column->kind)));
     if (rate > mostly_missing && column->kind != LP_FIT_IDENTIFIER)
         LP_TRY(lp_fit_warn(fit, column->path, err, "is missing in %.1f %% of the records", 100 * rate));
     uint64_t infinite = column->infinite_low + column->infinite_high;

@@ -142,6 +142,7 @@ static void decide_by_texts(struct lp_fit_column *column, const struct look *loo
         set_kind(column, LP_FIT_TIME, "dates and times");
     } else {
         set_kind(column, LP_FIT_CATEGORY, "texts");
+        column->number_share = values > 0 ? (double)look->numbers / (double)values : 0;
     }
 }
 

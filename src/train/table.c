@@ -163,6 +163,9 @@ static enum lp_code bad_place(struct reading *r, struct lp_error *err)
     char text[PLACE_BYTES];
     lp_cursor_place(r->cursor, &place);
     lp_data_place_text(&place, text, sizeof text);
+    size_t used = strlen(err->text);
+    if (err->action == LP_SKIP_RECORD)
+        snprintf(err->text + used, sizeof err->text - used, " (--skip-bad passes over such records)");
     return lp_error_wrap(err, "%s", text);
 }
 

@@ -419,6 +419,14 @@ class BadData(unittest.TestCase):
         few = report("-", data=data.replace("red,1\n" * 3000, "red,1\n"))
         self.assertNotIn("give it", str(few["warnings"]))
 
+    def test_a_column_of_numbers_with_many_texts_is_a_category_and_said_so(self):
+        rows = ["%d" % i if i % 4 else "x%d" % (i % 8) for i in range(400)]
+        result = report("-", data="n,c\n" + "".join("%s,a%d\n" % (v, i % 3) for i, v in enumerate(rows)))
+        self.assertEqual(by_name(result)["n"]["kind"], "category")
+        told = {w["column"]: w["text"] for w in result["warnings"]}
+        self.assertIn('has numbers in 75 % of the first records', told.get("n", ""))
+        self.assertNotIn("c", told)
+
     def test_whether_a_value_is_there_can_tell_the_label(self):
         rows = "".join("%s,%d\n" % ("" if i % 3 == 0 else i + 0.5, i % 3 == 0) for i in range(300))
         told = report("-", "--label", "y", data="x,y\n" + rows)["warnings"]
