@@ -61,12 +61,14 @@ class Bytes(Case):
     def test_ranks_change_rounding_only(self):
         for options in (("--batch-norm", "--dropout", 0.2), ("--layers", "none", "--clip", 0.5),
                         ("--task", "ranking", "--group", "session"), ("--task", "ranking")):
-            curves, first, data = [], None, clicks(session=SESSION)
+            curves, first, data, fitted = [], None, clicks(session=SESSION), None
             for ranks in (1, 2, 4):
                 launcher = ("mpirun", "--allow-run-as-root", "--oversubscribe", "-n", str(ranks)) if ranks > 1 else ()
                 out = self.train("ranks", *options, "--threads", 1, data=data, launcher=launcher)
                 curves.append([(e["loss"], e["valid"]["loss"], e["valid"]["auc"]) for e in self.events["epochs"]])
                 weights = bed.layers_of(out)[0][0]
+                fitted = fitted or manifest(out)["features"]
+                self.assertEqual(manifest(out)["features"], fitted)
                 first = weights if first is None else first
                 np.testing.assert_allclose(weights, first, atol=2e-4)
             self.assertEqual(len(curves[0]), 6)
