@@ -23,14 +23,11 @@ const struct lp_command lp_command_bench = {
     .usage =
         "usage: lepton bench BUNDLE [--price-per-core-hour PRICE] [--seconds TIME] [--json]\n"
         "\n"
-        "Times the graph and its link (not decoding or cleaning) on one core: batches of 1 to 1024 rows, for each "
-        "level\n"
-        "of this CPU's instruction sets that changes a kernel. Rows are drawn anew, near the thresholds of trees. The\n"
-        "levels take turns; the median of their rounds counts, in CPU time, as `lepton optimize` measures. Prices are "
-        "for the\n"
-        "best level at that batch size. The first level's steps follow one by one: kernel, rate, and share of the "
-        "fp32\n"
-        "multiply-adds that this core was measured to do.\n"
+        "Times the graph and its link (not decoding or cleaning) on one core: batches of 1 to 1024 rows, for each\n"
+        "level of this CPU's instruction sets that changes a kernel. Rows are drawn anew, near the thresholds of\n"
+        "trees. All take turns; the median of their rounds counts, in CPU time, as `lepton optimize` measures.\n"
+        "Prices are for the best level at that batch size. The first level's steps follow one by one: kernel,\n"
+        "rate, and share of the fp32 multiply-adds that this core was measured to do.\n"
         "\n"
         "  --price-per-core-hour PRICE  of a CPU core, in your currency; prints the price of a million rows\n"
         "  --seconds TIME               for all of it, 3s by default (500ms, 3s, 1m)\n"
@@ -175,10 +172,10 @@ static bool print_json(const struct bench *bench)
     json_t *levels = json_array();
     for (uint32_t l = 0; l < bench->level_count; l++)
         json_array_append_new(levels, level_json(bench, &bench->levels[l]));
-    json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:o, s:f, s:f, s:i, s:o}", "name", bench->bundle->name, "version",
+    json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:o, s:f, s:i, s:o}", "name", bench->bundle->name, "version",
                             bench->bundle->version, "sha256", sha256, "cpu", lp_cpu_level(), "levels", levels,
-                            "peak_gflops", bench->steps.peak_gflops, "peak_int8_gops", bench->steps.peak_int8_gops,
-                            "steps_batch", (int)bench->steps.batch, "steps", lp_step_times_json(&bench->steps));
+                            "peak_gflops", bench->steps.peak_gflops, "steps_batch", (int)bench->steps.batch, "steps",
+                            lp_step_times_json(&bench->steps));
     char *text = all != NULL ? json_dumps(all, JSON_INDENT(1)) : NULL;
     if (text != NULL) puts(text);
     bool printed = text != NULL;

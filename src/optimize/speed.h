@@ -23,7 +23,7 @@ struct lp_speed_rows {
  *
  * @param plans   [count]; the widths of all are those of the rows
  * @param batches [count] rows at once; row_count or fewer
- * @param time_ms for all; each has at least 10 rounds, and 100 single batches
+ * @param time_ms for all; each has at least 5 rounds, and 50 single batches where a round is more than one
  */
 LP_MUST_USE enum lp_code lp_speed_measure(const struct lp_plan *const *plans, const uint32_t *batches, uint32_t count,
                                           const struct lp_speed_rows *rows, int64_t time_ms,
