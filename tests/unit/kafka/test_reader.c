@@ -1,3 +1,4 @@
+// wrap: rd_kafka_conf_set_error_cb
 #include "kafka/reader.h"
 
 #include "kafka/admin.h"
@@ -5,6 +6,17 @@
 
 #include <pthread.h>
 #include <unistd.h>
+
+/* librdkafka's error callback as the reader gave it: no test can make a process run out of threads. */
+typedef void error_callback(rd_kafka_t *client, int code, const char *reason, void *opaque);
+static error_callback *tell_error;
+void __real_rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf, error_callback *callback);
+void __wrap_rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf, error_callback *callback);
+void __wrap_rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf, error_callback *callback)
+{
+    tell_error = callback;
+    __real_rd_kafka_conf_set_error_cb(conf, callback);
+}
 
 static struct {
     uint32_t count, by_topic[4];
@@ -138,6 +150,21 @@ static void a_waiting_poll_is_woken(void **state)
     lp_reader_free(reader);
 }
 
+static void a_client_without_a_thread_ends_the_reader(void **state)
+{
+    static const char *const topics[] = {"status"};
+    (void)state;
+    struct lp_reader *reader = make_reader(topics, 1);
+    assert_true(poll_until_caught_up(reader));
+    tell_error(NULL, RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "Unable to create broker thread", reader);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lp_reader_poll(reader, 50, on_record, &seen, &bed_err), LP_E_IO);
+        assert_int_equal(bed_err.action, LP_FATAL);
+        assert_non_null(strstr(bed_err.text, "limit on processes"));
+    }
+    lp_reader_free(reader);
+}
+
 static void partition_counts_are_told_and_missing_topics_named(void **state)
 {
     uint32_t count = 0;
@@ -166,6 +193,7 @@ int main(void)
         cmocka_unit_test(a_topic_that_appears_later_is_found_and_read_whole),
         cmocka_unit_test(brokers_that_are_away_are_counted_and_not_an_error),
         cmocka_unit_test(a_waiting_poll_is_woken),
+        cmocka_unit_test(a_client_without_a_thread_ends_the_reader),
         cmocka_unit_test(partition_counts_are_told_and_missing_topics_named),
     };
     return cmocka_run_group_tests(tests, bed_setup, bed_teardown);

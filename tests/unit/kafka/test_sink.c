@@ -1,4 +1,4 @@
-// wrap: rd_kafka_destroy_flags
+// wrap: rd_kafka_destroy_flags rd_kafka_conf_set_error_cb
 #include "support/kafka_bed_shared.h"
 
 #include <stdatomic.h>
@@ -11,6 +11,17 @@ void __wrap_rd_kafka_destroy_flags(void *client, int flags)
 {
     usleep((unsigned)atomic_load(&destroy_delay_ms) * 1000u);
     __real_rd_kafka_destroy_flags(client, flags);
+}
+
+/* librdkafka's error callback as the sink gave it: no test can make a process run out of threads. */
+typedef void error_callback(rd_kafka_t *client, int code, const char *reason, void *opaque);
+static error_callback *tell_error;
+void __real_rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf, error_callback *callback);
+void __wrap_rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf, error_callback *callback);
+void __wrap_rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf, error_callback *callback)
+{
+    tell_error = callback;
+    __real_rd_kafka_conf_set_error_cb(conf, callback);
 }
 
 /* LeakSanitizer's, where it is linked. */
@@ -303,6 +314,23 @@ static void headers_are_added_removed_and_walked(void **state)
     lp_headers_free(NULL);
 }
 
+static void a_client_without_a_thread_is_dead_and_one_without_a_broker_is_not(void **state)
+{
+    (void)state;
+    struct lp_sink *sink = make_sink(10);
+    struct lp_error reason;
+    tell_error(NULL, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "1/1 brokers are down", sink);
+    assert_false(lp_sink_fatal(sink, &reason));
+    tell_error(NULL, RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "Unable to create broker thread", sink);
+    for (int i = 0; i < 2; i++) { /* and stays so */
+        assert_true(lp_sink_fatal(sink, &reason));
+        assert_int_equal(reason.action, LP_FATAL);
+        assert_non_null(strstr(reason.text, "limit on processes"));
+        tell_error(NULL, RD_KAFKA_RESP_ERR__TRANSPORT, "gone", sink);
+    }
+    lp_sink_free(sink);
+}
+
 static void free_returns_although_destroy_hangs(void **state)
 {
     (void)state;
@@ -338,6 +366,7 @@ int main(void)
         cmocka_unit_test(retriable_refusals_are_retried_in_order),
         cmocka_unit_test(keys_go_where_javas_murmur2_sends_them),
         cmocka_unit_test(headers_are_added_removed_and_walked),
+        cmocka_unit_test(a_client_without_a_thread_is_dead_and_one_without_a_broker_is_not),
         cmocka_unit_test(free_returns_although_destroy_hangs),
     };
     return cmocka_run_group_tests(tests, setup, bed_teardown);
