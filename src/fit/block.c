@@ -4,7 +4,6 @@
 #include "fit/private.h"
 #include "fit/sort.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,21 +217,17 @@ enum lp_code lp_fit_block_add(struct lp_fit_block *block, const struct lp_record
 
 /* --- finishing --- */
 
-static bool all_finite(const double *values, uint32_t count)
+/* Each value's hash into its record's, and the finite ones' into the sketch of how many there are; all are finite? */
+static bool hash_values(struct lp_fit_block *block, const double *values, struct lp_distinct *distinct)
 {
-    uint32_t others = 0;
-    for (uint32_t i = 0; i < count; i++) others |= !(fabs(values[i]) <= DBL_MAX);
-    return others == 0;
-}
-
-/* Each value's hash into its record's, and the finite ones' into the sketch of how many there are. */
-static void hash_values(struct lp_fit_block *block, const double *values, struct lp_distinct *distinct)
-{
+    bool finite = true;
     for (uint32_t row = 0; row < block->rows; row++) {
         uint64_t hash = lp_hash_number(values[row]);
         block->row_hashes[row] = block->row_hashes[row] * UINT64_C(0x9e3779b97f4a7c15) + hash;
         if (__builtin_isfinite(values[row])) lp_distinct_add(distinct, hash);
+        else finite = false;
     }
+    return finite;
 }
 
 /* Finite values to the front; the others are counted. */
@@ -242,8 +237,7 @@ static void gather(struct lp_fit_block *block, struct numbers *n, uint32_t width
     n->missing = n->infinite_low = n->infinite_high = 0;
     for (uint32_t k = 0; k < width; k++) {
         const double *from = n->values + (size_t)k * block->stride;
-        hash_values(block, from, distinct);
-        if (all_finite(from, block->rows)) {
+        if (hash_values(block, from, distinct)) {
             if (n->values + n->count != from) memmove(n->values + n->count, from, block->rows * sizeof *from);
             n->count += block->rows;
             continue;
