@@ -97,6 +97,10 @@ static struct lp_conv2d random_shape(void)
     struct lp_conv2d c = {.group = random_below(4) == 0 ? 1 + random_below(3) : 1};
     c.channels = c.group * (1 + random_below(4));
     c.out_channels = c.group * (1 + random_below(11));
+    if (c.group == 1 && random_below(3) == 0) { /* as many out channels as vectors hold, of more taps */
+        c.channels = 1 + random_below(12);
+        c.out_channels = 13 + random_below(52);
+    }
     c.height = 1 + random_below(9);
     c.width = 1 + random_below(random_below(5) == 0 ? 40 : 10);
     for (int axis = 0; axis < 2; axis++) {
