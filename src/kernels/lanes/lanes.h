@@ -139,7 +139,7 @@ INLINE lanes load_i8(const int8_t *from, size_t left)
     return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vld1_s8(part)))));
 }
 
-#elif defined(__AVX512F__)
+#elif defined(__AVX512F__) && !defined(LP_LANES_OF_8)
 
 enum { LANES = 16 };
 typedef __m512 lanes;
