@@ -401,7 +401,7 @@ static void what_cannot_be_copied_is_refused(void **state)
         assert_non_null(strstr(err.text, cases[i].says));
     }
     const char *many[65];
-    static char names[65][8];
+    static char names[65][16];
     for (int i = 0; i < 65; i++) {
         snprintf(names[i], sizeof names[i], "f%d", i);
         many[i] = names[i];
