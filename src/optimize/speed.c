@@ -7,6 +7,7 @@
 enum { ROUNDS_MIN = 5, ROUNDS_MAX = 1000, CALLS_MAX = 8192, SINGLES = 10, CLOCK_ROUNDS = 100 };
 enum { CACHED_BYTES = 512 << 10 };
 static const double round_ns = 250000;
+static const double cold_ns = 5e6; /* a batch so long does not feel whether its weights are in the cache */
 
 struct turn {
     struct lp_infer *infer;
@@ -15,6 +16,7 @@ struct turn {
     double *rounds;            /* [ROUNDS_MAX] ns a row */
     double *singles;           /* [ROUNDS_MAX][SINGLES] ns a batch; NULL: not asked */
     uint32_t at;               /* row */
+    bool warms;                /* by a batch before each round */
 };
 
 static double now_ns(clockid_t clock)
@@ -75,16 +77,16 @@ static enum lp_code start_turn(const struct bed *bed, const struct lp_plan *plan
         return lp_fail_memory(err, singles * sizeof *turn->singles);
     LP_TRY(lp_infer_new(plan, batch, &turn->infer, err));
     run_batch(bed, turn);
-    double calls = ceil(round_ns / time_calls(bed, turn, 1));
+    double batch_ns = time_calls(bed, turn, 1), calls = ceil(round_ns / batch_ns);
+    turn->warms = batch_ns < cold_ns;
     turn->calls = calls < CALLS_MAX ? (uint32_t)calls : CALLS_MAX;
     return LP_OK;
 }
 
-/* A batch first that is not counted: the plans before took the cache. Long ones do not feel it, and are their rounds.
- */
+/* A batch first that is not counted: the plans before took the cache. */
 static void run_round(const struct bed *bed, struct turn *turn, uint32_t round)
 {
-    if (turn->calls > 1) run_batch(bed, turn);
+    if (turn->warms) run_batch(bed, turn);
     turn->rounds[round] = time_calls(bed, turn, turn->calls) / ((double)turn->batch * turn->calls);
     for (int i = 0; turn->calls > 1 && turn->singles != NULL && i < SINGLES; i++)
         turn->singles[(size_t)round * SINGLES + (size_t)i] = time_calls(bed, turn, 1);
