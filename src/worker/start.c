@@ -59,7 +59,7 @@ static int ask_timeout_ms(const struct wait *wait)
 {
     uint64_t now_ns = lp_clock_ns();
     int64_t most_ms = wait->worker->shared.config->shutdown_timeout_ms / 2;
-    if (most_ms > ASK_TIMEOUT_MS) most_ms = ASK_TIMEOUT_MS;
+    if (most_ms > (int64_t)ASK_TIMEOUT_MS) most_ms = ASK_TIMEOUT_MS;
     int64_t left_ms = wait->deadline_ns > now_ns ? (int64_t)((wait->deadline_ns - now_ns) / 1000000u) : 0;
     if (left_ms < most_ms) most_ms = left_ms;
     return most_ms > 100 ? (int)most_ms : 100;

@@ -90,7 +90,7 @@ static enum lp_code read_quantized(struct lp_onnx *onnx, const struct lp_onnx_no
                                    struct lp_onnx_value *ret_value, struct lp_error *err)
 {
     const struct lp_onnx_value *input = lp_onnx_input(onnx, node, i);
-    struct quantum quantum;
+    struct quantum quantum = {0};
     if (input == NULL || input->kind != LP_ONNX_ROW || !input->is_quantized)
         return lp_onnx_refuse(node, err, "an input that no QuantizeLinear made");
     enum lp_onnx_type type = input->type;
