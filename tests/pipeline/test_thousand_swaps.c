@@ -3,8 +3,8 @@
 
 #include <malloc.h>
 
-enum { PARTITIONS = 4, SWAPS = 1000, LANES = 2, WARM_UP = 50, HEAP_GROWTH_MAX_BYTES = 8 << 20, SENT_MAX = 20000 };
-enum { UNSEEN_MAX = 2000 }; /* records sent whose prediction was not read yet */
+enum { PARTITIONS = 4, SWAPS = 1000, LANES = 2, WARM_UP = 50, HEAP_GROWTH_MAX_BYTES = 8 << 20, SENT_MAX = 2500 };
+enum { UNSEEN_MAX = 500 }; /* records sent whose prediction was not read yet */
 
 struct load {
     struct wb *wb;
@@ -14,16 +14,19 @@ struct load {
 };
 
 /*
- * 2,000 records a second, or what the mock gets through: it answers a fetch with one produced batch a partition, so
- * that on a busy machine a backlog would only grow, and the swaps wait behind it. It keeps 5 MiB a partition: SENT_MAX.
+ * 500 records a second, or what the mock gets through: it answers a fetch with one produced batch a partition, so that
+ * on a busy machine a backlog would only grow, and the swaps wait behind it. SENT_MAX: it keeps all of them in this
+ * process's memory, which is measured.
  */
 static void *load_main(void *context)
 {
     struct load *load = context;
     while (!atomic_load(&load->quit)) {
         size_t unseen = (size_t)load->sent * PARTITIONS - atomic_load(&load->seen);
-        for (int i = 0; i < 4 && load->sent < SENT_MAX && unseen < UNSEEN_MAX; i++, load->sent++)
+        if (load->sent < SENT_MAX && unseen < UNSEEN_MAX) {
             for (int32_t p = 0; p < PARTITIONS; p++) wb_send_case(load->wb, p, load->sent, WB_CASES);
+            load->sent++;
+        }
         usleep(8000);
     }
     return NULL;

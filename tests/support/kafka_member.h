@@ -141,7 +141,7 @@ static BED_UNUSED void member_join(struct member *member, struct bed *bed, const
     topics[0] = topic;
     member->tally = tally;
     for (uint32_t i = 0; i < MEMBER_SLOTS; i++) member->held_offset[i] = -1;
-    if (member->close_timeout_ms == 0) member->close_timeout_ms = 10000;
+    if (member->close_timeout_ms == 0) member->close_timeout_ms = 30000;
     struct lp_source_options options = {.conf = &bed->conf,
                                         .topics = topics,
                                         .topic_count = 1,
