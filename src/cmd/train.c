@@ -129,9 +129,11 @@ static json_t *make_steps(int argc, char **argv)
         const char *slash = strrchr(argv[i], '/');
         bool over = strcmp(argv[i], "--resume") == 0 || strcmp(argv[i], "--json") == 0;
         for (size_t k = 0; k < sizeof passed_over / sizeof *passed_over; k++) {
-            if (strcmp(argv[i], passed_over[k]) != 0) continue;
+            size_t bytes = strlen(passed_over[k]);
+            char behind = strncmp(argv[i], passed_over[k], bytes) == 0 ? argv[i][bytes] : ' ';
+            if (behind != '\0' && behind != '=') continue; /* --set=KEY=VALUE may be a password */
             over = true;
-            i++;
+            i += behind == '\0';
             break;
         }
         if (!over)

@@ -116,6 +116,14 @@ class Bundle(Case):
         self.assertIn("--threshold best-f1", m["lineage"]["steps"][0])
         self.assertEqual(len(m["golden"]["rows"]), 16)
 
+    def test_what_is_set_of_brokers_stays_out_of_the_lineage(self):
+        """Among it may be a password; getopt takes both forms."""
+        for form in (("--set", "kafka.sasl.password=hidden"), ("--set=kafka.sasl.password=hidden",)):
+            (steps,) = manifest(self.train("m", *form, "--config=hidden.properties", "--seed", 3))["lineage"]["steps"]
+            self.assertNotIn("hidden", steps)
+            self.assertNotIn("sasl", steps)
+            self.assertTrue(steps.endswith("--seed 3"), steps)
+
     def test_segments_and_their_gap(self):
         out = self.train("m", "--segment", "gender", "--validate", "0.5")
         got, segments = manifest(out)["training"]["metrics"], self.events["done"]["segments"]
