@@ -214,10 +214,9 @@ static enum lp_code append_part(struct lp_topic_input *input, FILE **part, FILE 
 {
     char some[COPY_BYTES];
     size_t bytes;
-    rewind(*part);
-    while ((bytes = fread(some, 1, sizeof some, *part)) > 0)
-        if (fwrite(some, 1, bytes, to) != bytes) break;
-    bool good = feof(*part) != 0 && ferror(*part) == 0 && ferror(to) == 0;
+    bool good = fseek(*part, 0, SEEK_SET) == 0; /* rewind would forget that the last of it found no room */
+    while (good && (bytes = fread(some, 1, sizeof some, *part)) > 0) good = fwrite(some, 1, bytes, to) == bytes;
+    good = good && ferror(*part) == 0;
     fclose(*part);
     *part = NULL;
     return good ? LP_OK : lp_fail(err, LP_E_IO, LP_FATAL, "%s: no room to keep it: %s", input->topic, strerror(errno));
