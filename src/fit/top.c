@@ -163,15 +163,11 @@ enum lp_code lp_top_add(struct lp_top *top, struct lp_span text, uint64_t hash, 
     return LP_OK;
 }
 
-static int by_count_then_text(const struct lp_top_entry *x, const struct lp_top_entry *y)
-{
-    if (x->count != y->count) return x->count > y->count ? -1 : 1;
-    return strcmp(x->text, y->text);
-}
-
 static int by_count(const void *a, const void *b)
 {
-    return by_count_then_text(*(const struct lp_top_entry *const *)a, *(const struct lp_top_entry *const *)b);
+    const struct lp_top_entry *x = *(const struct lp_top_entry *const *)a, *y = *(const struct lp_top_entry *const *)b;
+    if (x->count != y->count) return x->count > y->count ? -1 : 1;
+    return strcmp(x->text, y->text);
 }
 
 const struct lp_top_entry **lp_top_sorted(const struct lp_top *top)
@@ -181,79 +177,4 @@ const struct lp_top_entry **lp_top_sorted(const struct lp_top *top)
     for (uint32_t i = 0; i < top->count; i++) sorted[i] = &top->entries[i];
     qsort(sorted, top->count, sizeof *sorted, by_count);
     return sorted;
-}
-
-/* --- merging --- */
-
-static int by_entry_count(const void *a, const void *b)
-{
-    return by_count_then_text((const struct lp_top_entry *)a, (const struct lp_top_entry *)b);
-}
-
-static const struct lp_top_entry *find_entry(const struct lp_top *top, uint64_t hash)
-{
-    uint32_t found = top->capacity > 0 ? top->table[find_slot(top, hash)] : 0;
-    return found != 0 ? &top->entries[found - 1] : NULL;
-}
-
-/* What the other list knows of a text, or may have forgotten of it. */
-static void add_other(struct lp_top_entry *entry, const struct lp_top *other)
-{
-    const struct lp_top_entry *same = find_entry(other, entry->hash);
-    uint64_t forgotten = same == NULL && other->full ? *filter_of(other, entry->hash) : 0;
-    entry->count += same != NULL ? same->count : forgotten;
-    entry->error += same != NULL ? same->error : forgotten;
-    entry->sum += same != NULL ? same->sum : 0;
-}
-
-/* The texts of both, each once, the most frequent first; the texts stay theirs. */
-static uint32_t list_both(const struct lp_top *a, const struct lp_top *b, struct lp_top_entry *list)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < a->count; i++) {
-        list[count] = a->entries[i];
-        add_other(&list[count++], b);
-    }
-    for (uint32_t i = 0; i < b->count; i++) {
-        if (find_entry(a, b->entries[i].hash) != NULL) continue;
-        list[count] = b->entries[i];
-        add_other(&list[count++], a);
-    }
-    qsort(list, count, sizeof *list, by_entry_count);
-    return count;
-}
-
-static enum lp_code take_first(struct lp_top *made, const struct lp_top_entry *list, uint32_t count,
-                               struct lp_error *err)
-{
-    for (uint32_t i = 0; i < count && i < LP_TOP_ENTRIES; i++) {
-        struct lp_span text = lp_span_of(list[i].text, list[i].bytes);
-        LP_TRY(lp_top_add(made, text, list[i].hash, list[i].count, list[i].sum, err));
-        made->entries[made->count - 1].error = list[i].error;
-    }
-    for (uint32_t i = LP_TOP_ENTRIES; i < count; i++) { /* what has no room is as if it had lost its place */
-        uint64_t *left = filter_of(made, list[i].hash);
-        if (list[i].count > *left) *left = list[i].count;
-    }
-    return LP_OK;
-}
-
-enum lp_code lp_top_merge(struct lp_top *top, const struct lp_top *other, struct lp_error *err)
-{
-    struct lp_top made = {0};
-    struct lp_top_entry *list = calloc((size_t)top->count + other->count + 1, sizeof *list);
-    if (list == NULL) return lp_fail_memory(err, ((size_t)top->count + other->count) * sizeof *list);
-    uint32_t count = list_both(top, other, list);
-    enum lp_code rc = take_first(&made, list, count, err);
-    made.full = top->full || other->full || count > LP_TOP_ENTRIES;
-    /* Of texts without an entry in either list: a full list has a filter, and the list of both is full then, too. */
-    for (int i = 0; rc == LP_OK && made.full && i < FILTER_SIZE; i++) {
-        uint64_t both = (top->full ? top->filter[i] : 0) + (other->full ? other->filter[i] : 0);
-        if (both > made.filter[i]) made.filter[i] = both;
-    }
-    free(list);
-    if (rc == LP_OK) lp_top_done(top);
-    else lp_top_done(&made);
-    if (rc == LP_OK) *top = made;
-    return rc;
 }

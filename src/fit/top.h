@@ -45,13 +45,6 @@ void lp_top_done(struct lp_top *top);
 LP_MUST_USE enum lp_code lp_top_add(struct lp_top *top, struct lp_span text, uint64_t hash, uint64_t count, double sum,
                                     struct lp_error *err);
 
-/**
- * As if the texts of both had been given to `top`: counts add up, and what one of them may have forgotten is in the
- * entry's error (P. Agarwal et al., "Mergeable summaries", 2012). Exact where both are and all texts have room; else
- * each text of more than count / LP_TOP_ENTRIES in one of them is kept, as are the most frequent of both.
- */
-LP_MUST_USE enum lp_code lp_top_merge(struct lp_top *top, const struct lp_top *other, struct lp_error *err);
-
 /** Pointers to the entries, the most frequent first, ties in the order of the bytes; free() it. NULL: no memory. */
 const struct lp_top_entry **lp_top_sorted(const struct lp_top *top);
 

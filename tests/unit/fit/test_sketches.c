@@ -307,64 +307,6 @@ static void frequent_texts_are_found_among_many(void **context)
     lp_top_done(&top);
 }
 
-/* Lists of `many` different texts, three parts of one stream, merged one after the other or the last two first. */
-static void check_merged(uint32_t many, bool last_first)
-{
-    enum { STREAM = 60000, PARTS = 3 };
-    static uint32_t truth[STREAM];
-    struct lp_top part[PARTS] = {{0}};
-    struct lp_error err;
-    char text[32];
-    memset(truth, 0, sizeof truth);
-    for (uint32_t i = 0; i < STREAM; i++) {
-        /* Ten texts of 600 each; the others come seldom. The parts have texts of their own as well. */
-        uint32_t word = i % 10 == 0 ? i / 10 % 10 : (uint32_t)(10 + draw() % (many - 10)), p = i / 7 % PARTS;
-        if (word % 11 == 0) p = 0;
-        truth[word]++;
-        snprintf(text, sizeof text, "w%u", word);
-        assert_int_equal(lp_top_add(&part[p], lp_span_text(text), lp_mix64(word), 1, word % 2, &err), LP_OK);
-    }
-    assert_int_equal(lp_top_merge(&part[last_first ? 1 : 0], &part[last_first ? 2 : 1], &err), LP_OK);
-    assert_int_equal(lp_top_merge(&part[0], &part[last_first ? 1 : 2], &err), LP_OK);
-    const struct lp_top_entry **sorted = lp_top_sorted(&part[0]);
-    assert_non_null(sorted);
-    assert_true(part[0].full == (many > LP_TOP_ENTRIES));
-    for (uint32_t i = 0; i < part[0].count; i++) {
-        uint32_t word = (uint32_t)strtoul(sorted[i]->text + 1, NULL, 10);
-        assert_true(sorted[i]->count >= truth[word] && sorted[i]->count - sorted[i]->error <= truth[word]);
-        if (many <= LP_TOP_ENTRIES) assert_true(sorted[i]->error == 0 && sorted[i]->sum == truth[word] * (word % 2));
-    }
-    for (uint32_t i = 0; i < 10; i++) {
-        assert_true(strtoul(sorted[i]->text + 1, NULL, 10) < 10);
-        assert_int_equal(sorted[i]->count - sorted[i]->error, 600);
-    }
-    if (many <= LP_TOP_ENTRIES) {
-        uint32_t different = 0;
-        for (uint32_t i = 0; i < STREAM; i++) different += truth[i] > 0;
-        assert_int_equal(part[0].count, different);
-    }
-    free(sorted);
-    for (int p = 0; p < PARTS; p++) lp_top_done(&part[p]);
-}
-
-static void merged_texts_are_those_of_the_whole(void **context)
-{
-    (void)context;
-    const uint32_t many[] = {200, 1500, LP_TOP_ENTRIES, 50000};
-    for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
-        check_merged(many[i], false);
-        check_merged(many[i], true);
-    }
-    struct lp_top none = {0}, also = {0};
-    struct lp_error err;
-    assert_int_equal(lp_top_merge(&none, &also, &err), LP_OK);
-    assert_int_equal(lp_top_add(&also, lp_span_text("a"), 5, 2, 1, &err), LP_OK);
-    assert_int_equal(lp_top_merge(&none, &also, &err), LP_OK);
-    assert_true(none.count == 1 && none.entries[0].count == 2 && !none.full);
-    lp_top_done(&none);
-    lp_top_done(&also);
-}
-
 static void repeats_are_exact_below_the_bound_and_near_above_it(void **context)
 {
     (void)context;
@@ -399,7 +341,6 @@ int main(void)
         cmocka_unit_test(few_values_are_kept_exactly),
         cmocka_unit_test(distinct_counts_are_within_four_standard_errors),
         cmocka_unit_test(frequent_texts_are_found_among_many),
-        cmocka_unit_test(merged_texts_are_those_of_the_whole),
         cmocka_unit_test(repeats_are_exact_below_the_bound_and_near_above_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
