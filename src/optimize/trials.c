@@ -144,7 +144,10 @@ static enum lp_code train(struct search *s, struct lp_trial *trial, struct lp_er
         const struct lp_train_epoch *history = lp_trainer_history(trainer, &count);
         uint32_t kept = lp_trainer_kept_epoch(trainer);
         if (kept > 0 && isfinite(history[kept - 1].valid.loss)) trial->loss = history[kept - 1].valid.loss;
-        rc = keep(s, trial, lp_trainer_net(trainer), err);
+        /* Cut short it got no further: only as the best of all does it take a place. */
+        bool cut = count<trial->epochs, beaten = s->best_count> 0 && !(trial->loss < s->best[0].loss);
+        trial->epochs = count;
+        if (!cut || !beaten) rc = keep(s, trial, lp_trainer_net(trainer), err);
     }
     lp_trainer_free(trainer);
     return rc;

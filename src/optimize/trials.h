@@ -17,7 +17,7 @@ struct lp_trial {
 
 struct lp_trials_request {
     uint32_t count;
-    int64_t time_ms; /* no training begins or goes on behind it; 0: no limit */
+    int64_t time_ms; /* no training begins or goes on behind it, and one cut short must be the best; 0: no limit */
     void *context;
     void (*on_trial)(void *context, const struct lp_trial *trial, const struct lp_trial *best, uint32_t done,
                      uint32_t in_all); /* behind each training; NULL: none */
