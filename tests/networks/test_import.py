@@ -163,6 +163,8 @@ class Becomes(Case):
         said = self.becomes([pad, node("Conv", "a w", "y", pads=[0, 1, 1, 0], strides=[2, 1])], w, ["reshape", "conv2d"], inputs=image, rows=rows)
         self.assertEqual(said["graph"][1]["pads"], [1, 3, 1, 1])
         self.becomes([pad, node("Conv", "a w", "b"), node("Relu", "b", "y")], w, ["reshape", "conv2d relu"], inputs=image, rows=rows)
+        for auto in ("NOTSET", "VALID"):  # exporters write them out
+            self.becomes([pad, node("Conv", "a w", "y", auto_pad=auto)], w, ["reshape", "conv2d"], inputs=image, rows=rows)
         signal = {"w": weights(3, 4, 3), "p": np.int64([0, 0, 2, 0, 0, 0])}
         self.becomes([node("Pad", "x p", "a"), node("Conv", "a w", "y")], signal, ["reshape", "conv2d"],
                      inputs={"x": [4, 6]}, rows={"x": RNG.normal(0, 1.5, (6, 4, 6)).astype(np.float32)})

@@ -8,7 +8,7 @@ struct window {
     uint32_t axes;
     uint32_t kernel[2], strides[2], dilations[2], pads[4]; /* the graph's order: one axis lies on the second */
     uint32_t out[2];
-    bool ceil;
+    bool ceil, same; /* same: the pads were counted from the input's size */
 };
 
 /* `count` positive numbers of an attribute behind each other, one a spatial axis; absent: `otherwise`. */
@@ -63,12 +63,13 @@ static enum lp_code read_window(const struct lp_onnx_node *node, const struct lp
     LP_TRY(read_pair(node, "strides", window->axes, 1, window->strides, err));
     LP_TRY(read_pair(node, "dilations", window->axes, 1, window->dilations, err));
     LP_TRY(lp_onnx_text(node, "auto_pad", "NOTSET", &auto_pad, err));
-    bool lower = lp_span_is(auto_pad, "SAME_LOWER"), same = lower || lp_span_is(auto_pad, "SAME_UPPER");
+    bool lower = lp_span_is(auto_pad, "SAME_LOWER");
+    window->same = lower || lp_span_is(auto_pad, "SAME_UPPER");
     if (lp_span_is(auto_pad, "NOTSET") || auto_pad.size == 0) LP_TRY(read_pads(node, window, err));
-    else if (!same && !lp_span_is(auto_pad, "VALID")) return lp_onnx_bad(node, err, "its auto_pad");
+    else if (!window->same && !lp_span_is(auto_pad, "VALID")) return lp_onnx_bad(node, err, "its auto_pad");
     for (uint32_t i = 2 - window->axes; i < 2; i++) {
         uint32_t in = input->dims[i + window->axes - 1];
-        if (same) pad_same(window, i, in, lower);
+        if (window->same) pad_same(window, i, in, lower);
         uint64_t whole = (uint64_t)in + window->pads[i] + window->pads[2 + i];
         uint64_t reach = (uint64_t)(window->kernel[i] - 1) * window->dilations[i] + 1;
         if (reach > whole)
@@ -86,14 +87,12 @@ static enum lp_code read_window(const struct lp_onnx_node *node, const struct lp
 }
 
 /* The image that has zeros around it in `input`, which become pads where a bundle's window may have as many (its
- * reach); SAME counts from what it is given. */
-static struct lp_onnx_value take_zeros(const struct lp_onnx_node *node, const struct lp_onnx_value *input,
-                                       struct window *window)
+ * reach). */
+static struct lp_onnx_value take_zeros(const struct lp_onnx_value *input, struct window *window)
 {
     struct lp_onnx_value image = *input;
     const struct lp_onnx_padded *padded = input->padded;
-    if (padded == NULL || padded->graph_value != input->graph_value || lp_onnx_attribute(node, "auto_pad") != NULL)
-        return image;
+    if (padded == NULL || padded->graph_value != input->graph_value || window->same) return image;
     for (uint32_t i = 0; i < 4; i++) {
         uint64_t reach = (uint64_t)(window->kernel[i % 2] - 1) * window->dilations[i % 2] + 1;
         if ((uint64_t)window->pads[i] + padded->pads[i] > reach) return image;
@@ -200,7 +199,7 @@ enum lp_code lp_onnx_emit_conv(struct lp_onnx *onnx, const struct lp_onnx_node *
     if (bias != NULL && (bias->rank != 1 || bias->count != op.dims[0]))
         return lp_onnx_bad(node, err, "a bias of %llu for %u channels", (unsigned long long)bias->count, op.dims[0]);
     LP_TRY(read_window(node, input, &window, err));
-    const struct lp_onnx_value image = take_zeros(node, input, &window);
+    const struct lp_onnx_value image = take_zeros(input, &window);
     set_window(&op, &window);
     return emit_window(onnx, op, &image, ret_value, err);
 }
