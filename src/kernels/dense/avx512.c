@@ -160,16 +160,16 @@ INLINE void run_rows(struct tile t, uint32_t rows, const int vectors, const bool
 }
 
 /* Few rows leave too few accumulators to hide the latency of FMA: take several blocks at once while they are whole. */
-INLINE uint32_t run_wide(struct tile t, uint32_t rows, const bool relu, const bool doubles)
+INLINE uint32_t run_wide(struct tile t, uint32_t rows, const bool relu)
 {
     uint32_t done = 0, out = (uint32_t)t.out_width;
     const uint32_t four = 4 * BLOCK, two = 2 * BLOCK;
     t.last = 0xFFFF;
     while (rows <= 2 && out - done >= two) {
         uint32_t columns = rows == 1 && out - done >= four ? four : two;
-        if (columns == four) run_tile(&t, 1, 8, BLOCK, relu, doubles);
-        else if (rows == 1) run_tile(&t, 1, 4, BLOCK, relu, doubles);
-        else run_tile(&t, 2, 4, BLOCK, relu, doubles);
+        if (columns == four) run_tile(&t, 1, 8, BLOCK, relu, false);
+        else if (rows == 1) run_tile(&t, 1, 4, BLOCK, relu, false);
+        else run_tile(&t, 2, 4, BLOCK, relu, false);
         done += columns;
         t.bias += columns;
         t.weight += (size_t)columns * t.in_width;
@@ -181,7 +181,8 @@ INLINE uint32_t run_wide(struct tile t, uint32_t rows, const bool relu, const bo
 INLINE void run_blocks(struct tile t, uint32_t rows, const bool relu, const bool doubles)
 {
     uint32_t out = (uint32_t)t.out_width;
-    for (uint32_t first = run_wide(t, rows, relu, doubles); first < out; first += BLOCK) {
+    /* Layers that read doubles have no more than a block. */
+    for (uint32_t first = doubles ? 0 : run_wide(t, rows, relu); first < out; first += BLOCK) {
         struct tile block = t;
         uint32_t left = out - first;
         block.bias += first;
