@@ -13,7 +13,7 @@ struct lp_step_times {
     uint32_t batch;
     double *ns;            /* a row, by step; owned */
     double peak_gflops;    /* fp32 multiply-adds of this core, measured beside them */
-    double peak_int8_gops; /* its products of bytes; 0: it has no instruction for them */
+    double peak_int8_gops; /* of its products of bytes by AVX-512 VNNI; 0 without it */
 };
 
 /**

@@ -31,7 +31,8 @@ uint32_t lp_peak_kernels(const struct lp_cpu *cpu, const struct lp_peak_kernel *
 /** Billions of float operations a second (a fused multiply-add is two). */
 double lp_peak_gflops(const struct lp_cpu *cpu, uint64_t budget_ns);
 
-/** Billions of operations a second on bytes (a product and its sum are two); 0 without an instruction for them. */
+/** Billions of operations a second on bytes (a product and its sum are two) by AVX-512 VNNI; 0 without it. Tiles (AMX)
+ * reach more. */
 double lp_peak_int8_gops(const struct lp_cpu *cpu, uint64_t budget_ns);
 
 /** Gigabytes (10^9) a second when `bytes` bytes are read again and again; 0 when they cannot be allocated. */
