@@ -390,8 +390,9 @@ class Refused(Case):
             with self.subTest(why):
                 self.refused(model([node("Pad", "x p" + " v" * len(constants), "y", **attributes)], X,
                                    {"p": np.int64(pads), **constants}), "(Pad, opset 17)", why)
-        self.refused(model([node("Pad", "x p v a", "y")], X, {"p": np.int64([1, 1]), "v": np.float32(0), "a": np.int64([2])},
-                           opset=18), "axis 2")
+        for amounts, axes, why in (([1, 1], [2], "axis 2"), ([1, 2, 1, 2], [1, -1], "axis 1 twice")):
+            self.refused(model([node("Pad", "x p v a", "y")], X, {"p": np.int64(amounts), "v": np.float32(0), "a": np.int64(axes)},
+                               opset=18), why)
 
     def test_whole_numbers_that_floats_lack_are_not_compared(self):
         for op in ("Equal", "Greater", "LessOrEqual"):

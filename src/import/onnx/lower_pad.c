@@ -32,7 +32,7 @@ static enum lp_code read_amounts(struct lp_onnx *onnx, const struct lp_onnx_node
 {
     const int64_t *pads = NULL, *axes = NULL;
     size_t count = 0, axis_count = (size_t)rank + 1;
-    bool listed = lp_onnx_input(onnx, node, 3) != NULL;
+    bool listed = lp_onnx_input(onnx, node, 3) != NULL, seen[LP_GRAPH_RANK_MAX + 1] = {false};
     *ret_amounts = (struct amounts){0};
     LP_TRY(lp_onnx_list(onnx, node, "pads", 1, &pads, &count, err));
     if (listed) LP_TRY(lp_onnx_list(onnx, node, "axes", 3, &axes, &axis_count, err));
@@ -41,6 +41,8 @@ static enum lp_code read_amounts(struct lp_onnx *onnx, const struct lp_onnx_node
     for (size_t i = 0; i < axis_count; i++) {
         uint32_t axis = (uint32_t)i;
         if (listed) LP_TRY(lp_onnx_axis(node, axes[i], rank + 1, &axis, err));
+        if (seen[axis]) return lp_onnx_bad(node, err, "axis %u twice", axis);
+        seen[axis] = true;
         LP_TRY(put_amount(node, axis, pads[i], pads[axis_count + i], ret_amounts, err));
     }
     return LP_OK;
