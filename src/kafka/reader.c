@@ -28,7 +28,8 @@ struct topic {
     rd_kafka_topic_t *handle;
     struct partition *partitions; /* [partition_count], those that are being read */
     int32_t partition_count;
-    bool looked; /* the broker has said whether it exists */
+    bool looked;                      /* the broker has said whether it exists */
+    struct lp_client_trouble refused; /* its fetches, which say so once; until one of them succeeds */
     uint64_t look_due_ns, looked_ns;
 };
 
@@ -130,6 +131,7 @@ void lp_reader_free(struct lp_reader *reader)
 
 static void on_end(struct topic *topic, int32_t partition)
 {
+    topic->refused.code = RD_KAFKA_RESP_ERR_NO_ERROR;
     if (partition >= 0 && partition < topic->partition_count) topic->partitions[partition].caught_up = true;
 }
 
@@ -142,7 +144,8 @@ static void on_failed(struct lp_reader *reader, struct topic *topic, const rd_ka
     if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
         message->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
         topic->look_due_ns = 0; /* deleted? librdkafka itself recovers from anything less */
-    complain(reader, topic->name, message->err, rd_kafka_message_errstr(message));
+    lp_client_note(&topic->refused, message->err, rd_kafka_message_errstr(message));
+    reader->retries++;
 }
 
 /* Caught up at the end that the log had when its first record came, even if it grows faster than we read. */
@@ -177,6 +180,7 @@ static void on_message(rd_kafka_message_t *message, void *opaque)
         .key = lp_span_of(message->key, message->key_len),
         .value = lp_span_of(message->payload, message->len),
     };
+    topic->refused.code = RD_KAFKA_RESP_ERR_NO_ERROR;
     reader->callback(reader->context, &record);
     if (message->partition >= 0 && message->partition < topic->partition_count &&
         !topic->partitions[message->partition].caught_up)
@@ -222,6 +226,7 @@ static enum lp_code look_at(struct lp_reader *reader, struct topic *topic, int t
         else reader->retries++;
     } else if (is_missing(&metadata->topics[0])) {
         stop_topic(topic); /* made anew, it is read from its beginning */
+        topic->refused.code = RD_KAFKA_RESP_ERR_NO_ERROR;
         topic->looked = true;
         reader->troubled = NULL;
     } else if (metadata->topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -274,8 +279,15 @@ bool lp_reader_caught_up(const struct lp_reader *reader)
 
 bool lp_reader_trouble(const struct lp_reader *reader, struct lp_error *ret_why)
 {
-    if (reader->troubled == NULL) return false;
-    lp_client_fail_trouble(ret_why, &reader->trouble, reader->conf, reader->troubled);
+    const struct lp_client_trouble *trouble = reader->troubled != NULL ? &reader->trouble : NULL;
+    const char *troubled = reader->troubled;
+    for (uint32_t i = 0; trouble == NULL && i < reader->topic_count; i++) {
+        if (reader->topics[i].refused.code == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+        trouble = &reader->topics[i].refused;
+        troubled = reader->topics[i].name;
+    }
+    if (trouble == NULL) return false;
+    lp_client_fail_trouble(ret_why, trouble, reader->conf, troubled);
     return true;
 }
 

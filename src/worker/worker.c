@@ -296,7 +296,8 @@ bool lp_worker_ready(struct lp_worker *worker, const char **ret_reason)
                       : stats.transactions_awaited ? "transaction coordinator not reached yet"
                       : !stats.joined              ? "consumer group not joined"
                                                    : NULL;
-        if (stats.stopped) *ret_reason = "a lane has stopped";
+        struct lp_error err; /* a failed lane drains before it stops */
+        if (stats.stopped || lp_lane_check(worker->lanes[i], &err) != LP_OK) *ret_reason = "a lane has stopped";
         if (*ret_reason != NULL) return false;
     }
     if (atomic_load(&worker->slot.paused)) {

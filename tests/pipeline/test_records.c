@@ -190,6 +190,7 @@ static void a_bad_record_without_dead_letter_topic_stops_the_lane_before_it(void
     assert_non_null(strstr(wb.lane_failure, "dead_letter.topic"));
     const char *reason = "";
     assert_false(lp_worker_ready(wb.worker, &reason));
+    while (lp_worker_live(wb.worker, &reason) && bed_ms() < deadline_ms) usleep(10000); /* until it has drained */
     assert_false(lp_worker_live(wb.worker, &reason));
     wb_halt(&wb);
     /* What was before it is out and committed: a restart does not send it again. */
