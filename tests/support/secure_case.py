@@ -65,7 +65,14 @@ class SecureCase(KafkaCase):
 
     def check_served(self, worker):
         worker.wait_ready(90)
-        self.broker.wait_count(worker.names["predictions"], RECORDS, 90, worker.check_alive)
+        names = worker.names
+        try:
+            self.broker.wait_count(names["predictions"], RECORDS, 90, worker.check_alive)
+        except TimeoutError as error:
+            seen = {message.key().decode() for message in self.broker.read(names["predictions"])}
+            self.fail("%s; of %d records, %d dead letters: missing %s\n%s\n%s" % (
+                error, self.broker.count(names["input"]), self.broker.count(names["dead"]),
+                sorted(set(self.records.ids) - seen), worker.get("/status")[1], worker.child.log()))
 
     def lepton(self, settings, verb, *more):
         path = os.path.join(self.folder, "verb.properties")
