@@ -35,8 +35,9 @@ extern const struct lp_prediction_field_info lp_prediction_fields[LP_FIELD_COUNT
 /** Text before and after the fields. */
 extern const char lp_prediction_schema_head[], lp_prediction_schema_tail[];
 
-/** The compiled encoder: which fields, in order. */
 struct lp_copied;
+
+/** The compiled encoder: which fields, in order. */
 struct lp_encoder {
     enum lp_output_format format;
     uint32_t selected; /* bit f: field f */
